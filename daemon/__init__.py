@@ -1,0 +1,1 @@
+"""The hands: configuration, routing, faces, process and command line."""

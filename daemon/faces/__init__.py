@@ -1,0 +1,1 @@
+"""The HTTP surfaces: what clients and operators see."""

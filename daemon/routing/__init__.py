@@ -1,0 +1,1 @@
+"""Which target a request goes to, and what comes next after a fault: pure decisions."""

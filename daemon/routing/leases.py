@@ -1,0 +1,148 @@
+"""What sessions and the dispatcher say to each other: queries, leases, and why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from daemon.routing.policy import Routes, Strategy, Workload
+from probes.surfaces import Surface
+from state.mailbox import Reply
+from state.messages import HealthPublished
+from state.standing import HealthSnapshot
+from state.targets import TargetName
+
+__all__ = [
+    "Candidate",
+    "Choice",
+    "DispatcherMessage",
+    "DispatcherView",
+    "Lease",
+    "LeaseReleased",
+    "LeaseRequested",
+    "NoLease",
+    "NoLeaseReason",
+    "RoutePreviewRequested",
+    "RouteQuery",
+    "RoutesReplaced",
+    "ViewRequested",
+]
+
+
+class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session asks for: permission for one attempt."""
+
+    request_id: str
+    workload: Workload
+    surface: Surface
+    number: int = 1
+    """Which attempt of the request this is, from 1."""
+    tried: tuple[TargetName, ...] = ()
+    """Targets that this request has already tried; they are not chosen again."""
+    deadline: float = float("inf")
+    """Until when the caller would wait, on the monotonic clock."""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One target as the choice saw it: its score, or why it was skipped."""
+
+    target: TargetName
+    score: float | None = None
+    """Lower is better; None where it was skipped."""
+    terms: Mapping[str, float] = msgspec.field(default_factory=dict)
+    """The parts of the score by name, such as `expected_s`, `in_flight`, `weight`."""
+    skipped: str = ""
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision of the dispatcher and everything it was made from."""
+
+    chosen: TargetName | None
+    strategy: Strategy
+    reason: str
+    candidates: tuple[Candidate, ...]
+    seed: int
+    primary: TargetName | None = None
+    """The workload's primary path: what would be chosen were every target ready and free."""
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """Permission for one attempt at one target; whoever holds it gives it back."""
+
+    ticket: int
+    target: TargetName
+    choice: Choice
+    waited_s: float = 0.0
+    """How long the request stood in the queue."""
+
+
+class NoLeaseReason(StrEnum):
+    """Why no attempt is possible."""
+
+    NO_TARGET = "no_target"
+    """Nothing is ready now, and nothing became ready within the wait."""
+    EXHAUSTED = "exhausted"
+    """Every target that could serve the request has been tried."""
+    QUEUE_FULL = "queue_full"
+    INCOMPATIBLE = "incompatible"
+    """No target of the workload speaks the request's dialect."""
+
+
+class NoLease(msgspec.Struct, frozen=True, kw_only=True):
+    """A refusal, as a value."""
+
+    reason: NoLeaseReason
+    choice: Choice
+    retry_after_s: float | None = None
+    """Seconds until a target may be ready again, where that is known."""
+    waited_s: float = 0.0
+
+
+class LeaseRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """A session wants a lease. `ticket` is unique in the process and chosen by the session."""
+
+    ticket: int
+    query: RouteQuery
+    reply: Reply[Lease | NoLease]
+
+
+class LeaseReleased(msgspec.Struct, frozen=True, kw_only=True):
+    """A session is done with its lease, or has stopped waiting for it. Unknown tickets are ignored."""
+
+    ticket: int
+
+
+class RoutePreviewRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """Which target would this query get now? Nothing is leased, queued or counted."""
+
+    query: RouteQuery
+    reply: Reply[Choice]
+
+
+class DispatcherView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dispatcher holds at one moment."""
+
+    snapshot: HealthSnapshot
+    routes: Routes
+    in_flight: Mapping[TargetName, int]
+    waiting: Mapping[str, int]
+    """Waiting requests by workload."""
+
+
+class ViewRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """Show what you hold: for status, readiness and metrics."""
+
+    reply: Reply[DispatcherView]
+
+
+class RoutesReplaced(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration came into force."""
+
+    routes: Routes
+
+
+DispatcherMessage = (
+    LeaseRequested | LeaseReleased | RoutePreviewRequested | ViewRequested | RoutesReplaced | HealthPublished
+)

@@ -1,0 +1,87 @@
+"""The settings of one provider: where it is, how to speak to it, how long to wait, how to check it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from state.durations import Seconds
+from state.policy import HealthPolicy
+from state.targets import TargetName, target_name
+
+__all__ = ["Dialect", "ProbePolicy", "ProbeSetting", "Provider", "Secret", "Timeouts"]
+
+
+class Dialect(StrEnum):
+    """The API family a provider speaks. `simulated` providers speak both of the others."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    SIMULATED = "simulated"
+
+
+class ProbeSetting(StrEnum):
+    """What the prober does of its own accord for a provider's targets."""
+
+    LIVENESS = "liveness"
+    CATALOG = "catalog"
+    CANARY = "canary"
+    NONE = "none"
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A key that reaches no log, error or history: neither its repr nor its str shows it."""
+
+    value: str = ""
+
+    def __repr__(self) -> str:
+        """Show only whether there is one."""
+        return "Secret(…)" if self.value else "Secret()"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        """Whether there is a key at all."""
+        return bool(self.value)
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The four deadlines of one exchange."""
+
+    connect: Seconds = Seconds(3)
+    first_byte: Seconds = Seconds(30)
+    """From sending the request to the first byte of the answer."""
+    idle: Seconds = Seconds(30)
+    """Between two pieces of the answer."""
+    total: Seconds = Seconds(600)
+
+
+class ProbePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a provider's targets are checked when nobody asks."""
+
+    kind: ProbeSetting = ProbeSetting.CATALOG
+    every: Seconds = Seconds(30)
+    timeout: Seconds = Seconds(5)
+    max_per_day: int = 1000
+    """A bound on `canary` probes, which cost tokens, for each target of the provider."""
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured account at one base URL, with its secret resolved."""
+
+    name: str
+    dialect: Dialect
+    base_url: str
+    """`https://host[:port][/prefix]`, `http://…`, or `unix:///path/to.sock` for an HTTP server on a Unix socket."""
+    api_key: Secret = Secret()
+    models: tuple[str, ...]
+    max_in_flight: int = 64
+    timeouts: Timeouts = Timeouts()
+    probe: ProbePolicy = ProbePolicy()
+    health: HealthPolicy = HealthPolicy()
+
+    @property
+    def targets(self) -> tuple[TargetName, ...]:
+        """The names of its targets, in the order of its models."""
+        return tuple(target_name(self.name, model) for model in self.models)

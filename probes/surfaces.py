@@ -1,0 +1,32 @@
+"""The API calls that fairlead relays: each belongs to one dialect and lives at one path."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from probes.policy import Dialect
+
+__all__ = ["Surface", "speaks"]
+
+
+class Surface(StrEnum):
+    """One API call, named by the path that clients post to."""
+
+    CHAT = "/v1/chat/completions"
+    RESPONSES = "/v1/responses"
+    EMBEDDINGS = "/v1/embeddings"
+    MESSAGES = "/v1/messages"
+    COUNT_TOKENS = "/v1/messages/count_tokens"
+
+    @property
+    def dialect(self) -> Dialect:
+        """The API family that this call belongs to."""
+        return Dialect.ANTHROPIC if self in _ANTHROPIC else Dialect.OPENAI
+
+
+_ANTHROPIC = frozenset({Surface.MESSAGES, Surface.COUNT_TOKENS})
+
+
+def speaks(dialect: Dialect, surface: Surface) -> bool:
+    """Return whether a provider of `dialect` answers `surface`."""
+    return dialect is Dialect.SIMULATED or dialect is surface.dialect

@@ -1,0 +1,1 @@
+"""What is known of each target, and how that changes: pure values, the registry, the history."""

@@ -1,0 +1,28 @@
+"""Durations as people write them in a configuration: `250ms`, `30s`, `10m`, `1h30m`, `7d`."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["Seconds", "parse_duration"]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+class Seconds(float):
+    """A length of time in seconds. A type of its own so that a configuration may spell it `30s`."""
+
+    __slots__ = ()
+
+
+def parse_duration(text: str) -> Seconds:
+    """Return the seconds that `text` spells, such as `1h30m` or `250ms`.
+
+    Raises ValueError on anything else, also on a bare number: a unit is never guessed.
+    """
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        message = f"{text!r} is not a duration; write a number and a unit, such as 250ms, 30s, 10m, 1h30m or 7d"
+        raise ValueError(message)
+    return Seconds(sum(float(number) * _UNITS[unit] for number, unit in parts))

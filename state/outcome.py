@@ -1,0 +1,48 @@
+"""What an attempt or a probe did, as a frozen value."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from state.faults import Fault
+
+__all__ = ["Outcome", "ProbeKind", "Usage"]
+
+
+class ProbeKind(StrEnum):
+    """The three active checks, from the one that says least to the one that costs tokens."""
+
+    LIVENESS = "liveness"
+    CATALOG = "catalog"
+    CANARY = "canary"
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens that a provider says it counted; None where it said nothing."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one attempt or probe did. `fault is None` means that it succeeded."""
+
+    fault: Fault | None = None
+    status: int | None = None
+    """The provider's HTTP status, None where none arrived."""
+    reason: str = ""
+    """One short line for logs and headers; never prompt, answer or secret."""
+    first_byte_s: float | None = None
+    """Seconds from sending to the first content byte."""
+    latency_s: float = 0.0
+    """Seconds from sending to the end."""
+    retry_after_s: float | None = None
+    """Seconds that the provider asked to wait, already checked and capped."""
+    streamed: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the target did what was asked of it."""
+        return self.fault is None

@@ -1,0 +1,40 @@
+"""The settings of what is known: when a target is ejected, and how long history is kept."""
+
+from __future__ import annotations
+
+import msgspec
+
+from state.durations import Seconds
+
+__all__ = ["CooldownPolicy", "HealthPolicy", "HistoryPolicy"]
+
+
+class CooldownPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long an ejected target stays away: `base`, doubled for each ejection in a row, at most `max`."""
+
+    base: Seconds = Seconds(1)
+    max: Seconds = Seconds(60)
+
+
+class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a target's faults eject it and its successes readmit it (`[health]`)."""
+
+    fall: int = 3
+    """Consecutive faults that eject."""
+    rise: int = 1
+    """Successful trials that readmit."""
+    failure_ratio: float = 0.6
+    """This share of the window ejects too, once `min_samples` are in it."""
+    min_samples: int = 6
+    window: Seconds = Seconds(45)
+    cooldown: CooldownPolicy = CooldownPolicy()
+
+
+class HistoryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long rows stay, and how many choices are kept (`[history]`)."""
+
+    keep_rows: Seconds = Seconds(30 * 86400)
+    keep_decisions: Seconds = Seconds(7 * 86400)
+    keep_rollups: Seconds = Seconds(400 * 86400)
+    decisions_per_second: int = 50
+    """Above this many choices a second only a sample is recorded, and each row says how many it stands for."""

@@ -1,0 +1,64 @@
+"""What the registry publishes of each target: the frozen picture that everyone else chooses by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from state.faults import Fault
+from state.targets import TargetName
+
+__all__ = ["HealthSnapshot", "Standing", "TargetHealth"]
+
+
+class Standing(StrEnum):
+    """A target's health. Circuit breakers call healthy closed, cooling open and probation half-open."""
+
+    UNPROVEN = "unproven"
+    HEALTHY = "healthy"
+    COOLING = "cooling"
+    PROBATION = "probation"
+
+
+class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one target now. Times are seconds on the loop's monotonic clock."""
+
+    target: TargetName
+    standing: Standing = Standing.UNPROVEN
+    since: float = 0.0
+    """When it took its standing."""
+    until: float | None = None
+    """When its cooldown ends, while it is cooling."""
+    cause: str = ""
+    """Why it has its standing, in one line."""
+    drained: bool = False
+    drained_until: float | None = None
+    """When the drain ends by itself, None where only `resume` ends it."""
+    drain_reason: str = ""
+    blocked_until: float | None = None
+    """Until when its provider rate-limits it (or its quota is spent)."""
+    expected_s: float | None = None
+    """Expected latency in seconds, None where nothing is known."""
+    p50_s: float | None = None
+    p95_s: float | None = None
+    samples: int = 0
+    """How many requests the latency window holds."""
+    success_ratio: float | None = None
+    """Share of the window's outcomes that succeeded, None where the window is empty."""
+    last_fault: Fault | None = None
+    last_fault_at: float | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether its standing admits requests and no operator has drained it."""
+        return self.standing is not Standing.COOLING and not self.drained
+
+
+class HealthSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Every target's health at one moment; `revision` grows by one with each publication."""
+
+    revision: int = 0
+    at: float = 0.0
+    targets: Mapping[TargetName, TargetHealth] = msgspec.field(default_factory=dict)
