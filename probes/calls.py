@@ -10,7 +10,17 @@ import msgspec
 from state.errors import WireError
 from state.faults import Fault
 
-__all__ = ["CutShort", "Disconnected", "Garbled", "TlsFailed", "Unreachable", "UpstreamReply", "UpstreamRequest"]
+__all__ = [
+    "ConnectTimedOut",
+    "CutShort",
+    "Disconnected",
+    "Garbled",
+    "TlsFailed",
+    "Unreachable",
+    "Unsendable",
+    "UpstreamReply",
+    "UpstreamRequest",
+]
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +54,15 @@ class UpstreamReply(Protocol):
 
 
 class Unreachable(WireError):
-    """No connection: refused, no route, no such host or socket, or not within the connect deadline."""
+    """No connection: refused, no route, no such host or socket, or closed before TLS was agreed."""
 
     fault = Fault.UNREACHABLE
+
+
+class ConnectTimedOut(WireError):
+    """No connection within the connect deadline, which spans names, TCP, proxy and TLS together."""
+
+    fault = Fault.TIMEOUT
 
 
 class TlsFailed(WireError):
@@ -62,9 +78,15 @@ class Disconnected(WireError):
 
 
 class Garbled(WireError):
-    """What came back is not HTTP."""
+    """What came back is not HTTP, or larger than any answer should be."""
 
     fault = Fault.BAD_REPLY
+
+
+class Unsendable(WireError):
+    """The request itself cannot be put on the wire, such as a header value with a line break in it."""
+
+    fault = Fault.INVALID_REQUEST
 
 
 class CutShort(WireError):

@@ -1,0 +1,139 @@
+"""The control face: what operators and the command line ask under `/fairlead/v1/`, answered as JSON or as a problem."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+from aiohttp import web
+from state.history.inspection import QueryLimits
+from state.history.inspection import query as run_query
+
+from daemon.faces import picture
+from daemon.faces.operating import VERBS, Controls, Operating, Problem, existing_target, json_body, problem
+from daemon.faces.refusals import RefusalKind, problem_body
+from daemon.in_force import InForce
+from daemon.routing.leases import DispatcherView, RouteQuery
+from daemon.routing.naming import UnknownModel, resolve
+from daemon.routing.policy import Workload
+from probes.surfaces import Surface, speaks
+from state.errors import HistoryError
+
+__all__ = ["ControlFace"]
+
+
+class _Sql(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    query: str
+
+
+class ControlFace:
+    """Turns HTTP requests under `/fairlead/v1` into questions to the actors."""
+
+    def __init__(self, controls: Controls, in_force: InForce, clock: Callable[[], float]) -> None:
+        """Answer from `controls` and the configuration in force."""
+        self._controls = controls
+        self._operating = Operating(controls, in_force, clock)
+        self._in_force = in_force
+        self._clock = clock
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        try:
+            answer = await self._dispatch(request)
+        except Problem as refused:
+            body = problem_body(refused.refusal)
+            return web.Response(status=refused.refusal.status, body=body, content_type="application/problem+json")
+        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+    async def _dispatch(self, request: web.BaseRequest) -> object:
+        place = request.path.removeprefix("/fairlead/v1/").strip("/")
+        match request.method, place.split("/"):
+            case "GET" | "HEAD", words:
+                answer = await self._read(request, words)
+            case "POST", ["sql"]:
+                answer = await self._sql(await json_body(request, _Sql))
+            case "POST", ["reload"]:
+                answer = await self._operating.reload(request)
+            case "POST", ["targets", provider, *model, verb] if verb in VERBS:
+                target = existing_target(await self._controls.desk.view(), provider, "/".join(model))
+                answer = await self._operating.operate(request, verb, target)
+            case _:
+                answer = None
+        if answer is None:
+            raise problem(
+                RefusalKind.NOT_FOUND,
+                f"There is no {request.method} {request.path}. Under /fairlead/v1/ there are GET status, targets, "
+                "targets/{provider}/{model}, workloads, route?workload=W; POST sql, reload and "
+                "targets/{provider}/{model}/drain, /resume, /probe.",
+            )
+        return answer
+
+    async def _read(self, request: web.BaseRequest, words: list[str]) -> dict[str, Any] | None:
+        match words:
+            case ["status"]:
+                return await self._status()
+            case ["targets"] | ["workloads"]:
+                return {words[0]: (await self._status())[words[0]]}
+            case ["route"]:
+                return await self._route(request)
+            case ["targets", provider, *model]:
+                return await self._target(provider, "/".join(model))
+            case _:
+                return None
+
+    async def _status(self) -> dict[str, Any]:
+        view = await self._controls.desk.view()
+        now = self._clock()
+        state = self._controls.recorder_state()
+        workloads = picture.workload_picture(view, now)
+        return {
+            "version": self._controls.version,
+            "pid": os.getpid(),
+            "ready": all(workload["available"] for workload in workloads),
+            "uptime_s": round(now - self._controls.started_at, 1),
+            "problems": picture.problems(view, state, self._in_force, now),
+            "targets": [picture.target_picture(health, view, now) for health in view.snapshot.targets.values()],
+            "workloads": workloads,
+            "history": picture.history_picture(state),
+            "config": {"source": self._in_force.configuration.source, "stale": bool(self._in_force.stale)},
+        }
+
+    async def _target(self, provider: str, model: str) -> dict[str, Any]:
+        view = await self._controls.desk.view()
+        target = existing_target(view, provider, model)
+        return picture.target_picture(view.snapshot.targets[target], view, self._clock())
+
+    async def _route(self, request: web.BaseRequest) -> dict[str, Any]:
+        name = request.rel_url.query.get("workload", "auto")
+        workload = resolve(name, self._in_force.routes)
+        if isinstance(workload, UnknownModel):
+            near = f" Did you mean {' or '.join(workload.nearest)}?" if workload.nearest else ""
+            raise problem(RefusalKind.WORKLOAD_UNKNOWN, f"No workload is called {name!r}.{near}")
+        view = await self._controls.desk.view()
+        surface = _surface(request.rel_url.query.get("surface"), workload, view)
+        query = RouteQuery(request_id="", workload=workload, surface=surface)
+        choice = await self._controls.desk.preview(query)
+        return picture.route_picture(choice, view, picture.base_urls(self._in_force))
+
+    async def _sql(self, asked: _Sql) -> dict[str, Any]:
+        path = self._controls.recorder_state().path
+        try:
+            table = await anyio.to_thread.run_sync(lambda: run_query(path, asked.query, limits=QueryLimits()))
+        except HistoryError as error:
+            raise problem(RefusalKind.INVALID_REQUEST, str(error)) from error
+        return {"columns": table.columns, "rows": table.rows, "truncated": table.truncated}
+
+
+def _surface(asked: str | None, workload: Workload, view: DispatcherView) -> Surface:
+    """Return the call that a route is asked for: the one named, else the chat call of a dialect that it speaks."""
+    if asked is not None:
+        if asked not in set(Surface):
+            raise problem(RefusalKind.INVALID_REQUEST, f"surface is {asked!r}; give one of {', '.join(Surface)}.")
+        return Surface(asked)
+    places = [view.routes.places[target] for target in workload.targets]
+    openai = any(speaks(place.dialect, Surface.CHAT) for place in places)
+    return Surface.CHAT if openai else Surface.MESSAGES

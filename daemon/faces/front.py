@@ -1,0 +1,100 @@
+"""The front door: which face answers a request, and who is let in at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+import anyio
+from aiohttp import web
+
+from daemon.faces.client import ClientFace, new_request_id
+from daemon.faces.control import ControlFace
+from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body
+from daemon.faces.vitals import Vitals
+from probes.policy import Dialect
+from probes.surfaces import Surface
+
+__all__ = ["Front"]
+
+_SURFACES = {surface.value: surface for surface in Surface}
+_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
+_LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
+
+
+class Front:
+    """Hands each request to its face, and knows how many are under way."""
+
+    def __init__(self, client: ClientFace, control: ControlFace, vitals: Vitals) -> None:
+        """Open towards three faces."""
+        self._client = client
+        self._control = control
+        self._vitals = vitals
+        self._under_way = 0
+        self._closing = False
+        self._emptied = anyio.Event()
+
+    async def local(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request that came over the Unix socket: its file mode has said who may."""
+        return await self._counted(request)
+
+    async def loopback(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request that came over TCP, unless a web page sent it (DNS rebinding)."""
+        origin = request.headers.get("origin")
+        host = request.headers.get("host", "")
+        if not _LOOPBACK.fullmatch(host) or (origin is not None and not _LOOPBACK_ORIGIN.fullmatch(origin)):
+            where = f"Origin {origin!r}" if _LOOPBACK.fullmatch(host) else f"Host {host!r}"
+            message = f"{where} is not this machine's loopback. Call 127.0.0.1 or localhost, from a program."
+            return _refuse(request, Refusal(kind=RefusalKind.FORBIDDEN, message=message))
+        return await self._counted(request)
+
+    async def empty(self) -> None:
+        """Close every connection after its answer from now on, and wait until no request is under way."""
+        self._closing = True
+        if self._under_way:
+            await self._emptied.wait()
+
+    async def _counted(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._under_way += 1
+        try:
+            response = await self._face(request)(request)
+            if self._closing and not response.prepared:
+                response.force_close()
+            return response
+        finally:
+            self._under_way -= 1
+            if self._closing and not self._under_way:
+                self._emptied.set()
+
+    def _face(self, request: web.BaseRequest) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+        path = request.path
+        if (surface := _SURFACES.get(path)) is not None and request.method == "POST":
+            return lambda request: self._client.relay(request, surface)
+        if path.startswith("/fairlead/v1/"):
+            return self._control.answer
+        if request.method in {"GET", "HEAD"}:
+            if path == "/v1/models" or path.startswith("/v1/models/"):
+                return self._client.models
+            if (vital := self._vitals.at(path)) is not None:
+                return vital
+        return _nothing_here
+
+
+async def _nothing_here(request: web.BaseRequest) -> web.StreamResponse:
+    if request.path in _SURFACES:
+        return _refuse(request, Refusal(kind=RefusalKind.METHOD, message=f"{request.path} takes POST."))
+    message = (
+        f"There is no {request.method} {request.path}. Clients use POST {', '.join(_SURFACES)} and GET /v1/models; "
+        "GET /healthz, /readyz, /metrics and /fairlead/v1/status tell of the daemon."
+    )
+    return _refuse(request, Refusal(kind=RefusalKind.NOT_FOUND, message=message))
+
+
+def _refuse(request: web.BaseRequest, refusal: Refusal) -> web.Response:
+    if not request.path.startswith("/v1/"):
+        return web.Response(status=refusal.status, body=problem_body(refusal), content_type="application/problem+json")
+    anthropic = request.path.startswith("/v1/messages") or "anthropic-version" in request.headers
+    request_id = new_request_id()
+    body = refusal_body(refusal, Dialect.ANTHROPIC if anthropic else Dialect.OPENAI, request_id)
+    headers = {"x-request-id": request_id, "content-type": "application/json"}
+    return web.Response(status=refusal.status, headers=headers, body=body)

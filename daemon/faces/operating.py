@@ -1,0 +1,157 @@
+"""What only operators may do: drain, resume, probe and reload; and how the control face refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import anyio
+import msgspec
+from aiohttp import web
+from probes.prober import ProbeRequested, ProberMessage
+from state.history.recorder import RecorderState
+
+from daemon.faces.peers import Peer, peer_of
+from daemon.faces.refusals import Refusal, RefusalKind
+from daemon.in_force import InForce
+from daemon.lease_desk import LeaseDesk
+from daemon.routing.leases import DispatcherView
+from state.mailbox import Address, Reply
+from state.messages import DrainRequested, RegistryMessage, ResumeRequested
+from state.outcome import Outcome, ProbeKind
+from state.targets import TargetName
+
+__all__ = ["VERBS", "Controls", "Operating", "Problem", "existing_target", "json_body", "problem"]
+
+T = TypeVar("T")
+VERBS: Final = frozenset({"drain", "resume", "probe"})
+_PATIENCE_S = 15.0
+
+
+class Controls(msgspec.Struct, frozen=True):
+    """What the control face asks and turns."""
+
+    desk: LeaseDesk
+    registry: Address[RegistryMessage]
+    prober: Address[ProberMessage]
+    recorder_state: Callable[[], RecorderState]
+    reload: Callable[[str], Awaitable[tuple[str, ...]]]
+    """Swaps the configuration on behalf of the named user; returns the problems, none where it is in force."""
+    version: str
+    started_at: float
+
+
+class _Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    for_s: float | None = None
+    reason: str = ""
+
+
+class _Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: ProbeKind = ProbeKind.CATALOG
+
+
+class Problem(Exception):
+    """A refusal on its way to the one place that answers with it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        """Carry `refusal`."""
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Operating:
+    """Does what operators ask, for operators only."""
+
+    def __init__(self, controls: Controls, in_force: InForce, clock: Callable[[], float]) -> None:
+        """Turn `controls`."""
+        self._controls = controls
+        self._in_force = in_force
+        self._clock = clock
+
+    async def reload(self, request: web.BaseRequest) -> dict[str, Any]:
+        """Swap the configuration for the one on disk. Raises Problem where that one is invalid."""
+        problems = await self._controls.reload(self._operator(request).name)
+        if problems:
+            message = "The new configuration is invalid and was not put in force; the old one still is."
+            raise Problem(Refusal(kind=RefusalKind.INVALID_CONFIGURATION, message=message, problems=problems))
+        return {"ok": True, "source": self._in_force.configuration.source}
+
+    async def operate(self, request: web.BaseRequest, verb: str, target: TargetName) -> dict[str, Any]:
+        """Drain, resume or probe `target`. Raises Problem where the caller may not."""
+        peer = self._operator(request)
+        match verb:
+            case "drain":
+                return await self._drain(target, peer, await json_body(request, _Drain))
+            case "resume":
+                return await self._resume(target, peer)
+            case _:
+                return await self._probe(target, peer, await json_body(request, _Probe))
+
+    async def _drain(self, target: TargetName, peer: Peer, asked: _Drain) -> dict[str, Any]:
+        until = None if asked.for_s is None else self._clock() + asked.for_s
+        reply: Reply[bool] = Reply()
+        self._controls.registry.post(
+            DrainRequested(target=target, by=peer.name, reason=asked.reason, until=until, reply=reply)
+        )
+        await _answered(reply)
+        return {"target": target, "drained": True, "for_s": asked.for_s}
+
+    async def _resume(self, target: TargetName, peer: Peer) -> dict[str, Any]:
+        reply: Reply[bool] = Reply()
+        self._controls.registry.post(ResumeRequested(target=target, by=peer.name, reply=reply))
+        await _answered(reply)
+        return {"target": target, "drained": False}
+
+    async def _probe(self, target: TargetName, peer: Peer, asked: _Probe) -> dict[str, Any]:
+        reply: Reply[Outcome | None] = Reply()
+        self._controls.prober.post(ProbeRequested(target=target, kind=asked.kind, by=peer.name, reply=reply))
+        outcome = await _answered(reply)
+        return {
+            "target": target,
+            "kind": asked.kind.value,
+            "ok": outcome is not None and outcome.succeeded,
+            "fault": outcome.fault.value if outcome and outcome.fault else None,
+            "reason": outcome.reason if outcome else "no such target",
+            "latency_ms": round(outcome.latency_s * 1e3, 1) if outcome else None,
+        }
+
+    def _operator(self, request: web.BaseRequest) -> Peer:
+        connection = request.transport.get_extra_info("socket") if request.transport else None
+        peer = peer_of(connection) if connection is not None else None
+        if peer is None:
+            raise problem(RefusalKind.NOT_OPERATOR, "Operating is possible over the Unix socket only, not over TCP.")
+        if not self._in_force.operators.admit(peer):
+            raise problem(
+                RefusalKind.NOT_OPERATOR,
+                f"{peer.name} may not operate this daemon. Ask root, or have the user or one of its groups added to "
+                "daemon.operators.",
+            )
+        return peer
+
+
+def problem(kind: RefusalKind, message: str) -> Problem:
+    """Return the exception that answers with a refusal."""
+    return Problem(Refusal(kind=kind, message=message))
+
+
+def existing_target(view: DispatcherView, provider: str, model: str) -> TargetName:
+    """Return the name of a target that exists. Raises Problem where there is none of that name."""
+    name = TargetName(f"{provider}/{model}")
+    if name not in view.snapshot.targets or name not in view.routes.places:
+        known = ", ".join(view.routes.places)
+        raise problem(RefusalKind.NOT_FOUND, f"There is no target {name}; there are {known}.")
+    return name
+
+
+async def json_body(request: web.BaseRequest, shape: type[T]) -> T:
+    """Return the request's body as `shape`, its defaults where it is empty. Raises Problem where it does not fit."""
+    try:
+        return msgspec.json.decode(await request.read() or b"{}", type=shape)
+    except (msgspec.MsgspecError, RecursionError, web.HTTPRequestEntityTooLarge) as error:
+        raise problem(RefusalKind.INVALID_REQUEST, f"The request's body does not fit: {error}.") from error
+
+
+async def _answered(reply: Reply[T]) -> T:
+    with anyio.move_on_after(_PATIENCE_S):
+        return await reply.wait()
+    raise problem(RefusalKind.STOPPING, f"No answer within {_PATIENCE_S:g}s; the daemon may be stopping.")

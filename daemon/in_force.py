@@ -1,0 +1,28 @@
+"""The configuration in force: read by every new request, replaced as a whole by a reload."""
+
+from __future__ import annotations
+
+from daemon.config.configuration import Configuration
+from daemon.faces.peers import Operators, resolve_operators
+from daemon.routing.policy import Routes
+
+__all__ = ["InForce"]
+
+
+class InForce:
+    """Holds one configuration and what is derived from it. Its owner is the lifecycle; everyone else only reads."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        """Put `configuration` in force."""
+        self.replace(configuration)
+
+    def replace(self, configuration: Configuration) -> None:
+        """Put another configuration in force; requests under way keep the values that they hold."""
+        self.configuration = configuration
+        self.routes: Routes = configuration.routes
+        self.operators: Operators = resolve_operators(configuration.daemon.operators)
+        self.stale: tuple[str, ...] = ()
+
+    def keep(self, problems: tuple[str, ...]) -> None:
+        """Note that a newer configuration was refused for `problems`, and this one is still in force."""
+        self.stale = problems

@@ -1,0 +1,135 @@
+"""The life of the process: start-up in order, readiness, reload, and an end that drops no request and no row."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import msgspec
+import structlog
+from state.history.recollection import Recollection, recollect
+
+from daemon.assembly import Assembly, Past
+from daemon.config.configuration import Configuration
+from daemon.listening import Listeners, Servers
+from daemon.notify import Notifier
+from daemon.simulation import Simulation
+from state.standing import HealthSnapshot, Standing
+
+__all__ = ["Places", "live"]
+
+_log = structlog.get_logger("fairlead")
+_FLUSH_S = 5.0
+_STATUS_S = 2.0
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """Where this daemon is found and where it writes."""
+
+    socket: Path
+    listen: tuple[tuple[str, int], ...]
+    history: Path
+
+
+def live(places: Places, load: Callable[[], Configuration]) -> None:
+    """Run the daemon until it is told to end.
+
+    Raises ConfigError where there is no valid configuration, ListenError where it cannot listen.
+    """
+    faulthandler.enable()
+    configuration = load()
+    listeners = Listeners.bind(places.socket, places.listen)
+    anyio.run(_live, configuration, places, listeners, load, backend_options={"use_uvloop": True})
+
+
+async def _live(
+    configuration: Configuration, places: Places, listeners: Listeners, load: Callable[[], Configuration]
+) -> None:
+    notifier = Notifier(os.environ)
+    now = anyio.current_time()
+    past = recollect(places.history, now=now, wall_now=time.time(), policies=configuration.policies)
+    _say_recalled(past)
+    async with anyio.create_task_group() as tasks:
+        simulation = Simulation(tasks, random.SystemRandom().getrandbits(32))
+        await simulation.follow(configuration.providers.values())
+        assembly = Assembly(configuration, Past(places.history, past.remembered, load), simulation)
+        for actor in (assembly.recorder, assembly.registry, assembly.dispatcher, assembly.prober, assembly.sweep):
+            tasks.start_soon(actor.run, name=type(actor).__name__)
+        view = await assembly.desk.view()
+        servers = Servers(listeners, assembly.front, configuration.daemon.max_body)
+        await servers.open()
+        notifier.ready(_status_line(view.snapshot))
+        _log.info("ready", socket=str(places.socket), listen=places.listen, targets=len(configuration.policies))
+        tasks.start_soon(_keep_posted, assembly, notifier)
+        await _until_told_to_end(assembly, notifier)
+        await _end(assembly, servers, notifier)
+        tasks.cancel_scope.cancel()
+
+
+def _say_recalled(past: Recollection) -> None:
+    if past.remembered:
+        standings = {target: remembered.standing.value for target, remembered in past.remembered.items()}
+        _log.info("history_recalled", standings=standings)
+
+
+async def _until_told_to_end(assembly: Assembly, notifier: Notifier) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for number in signals:
+            if number != signal.SIGHUP:
+                _log.info("stopping", signal=signal.Signals(number).name)
+                return
+            notifier.reloading()
+            await assembly.reload.by("SIGHUP")
+            notifier.ready(_status_line((await assembly.desk.view()).snapshot))
+
+
+async def _end(assembly: Assembly, servers: Servers, notifier: Notifier) -> None:
+    grace = assembly.in_force.configuration.daemon.drain_grace
+    notifier.stopping("finishing the requests under way")
+    await servers.close_doors()
+    with anyio.move_on_after(grace) as waiting:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_hurry_up, waiting)
+            await assembly.front.empty()
+            tasks.cancel_scope.cancel()
+    if waiting.cancelled_caught:
+        _log.warning("requests_cut_off", drain_grace_s=float(grace))
+    await servers.close()
+    await assembly.wires.aclose()
+    with anyio.move_on_after(_FLUSH_S):
+        await assembly.recorder.close()
+
+
+async def _hurry_up(waiting: anyio.CancelScope) -> None:
+    """Let a second signal end the waiting: a person who presses Ctrl-C twice means it."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            waiting.cancel()
+
+
+async def _keep_posted(assembly: Assembly, notifier: Notifier) -> None:
+    """Tell systemd a line worth reading, and that the loop and the dispatcher still answer."""
+    period = min(_STATUS_S, (notifier.watchdog_s or _STATUS_S * 2) / 2)
+    while True:
+        view = await assembly.desk.view()
+        notifier.status(_status_line(view.snapshot))
+        notifier.alive()
+        await anyio.sleep(period)
+
+
+def _status_line(snapshot: HealthSnapshot) -> str:
+    targets = snapshot.targets.values()
+    well = sum(health.ready for health in targets)
+    cooling = [
+        f"{health.target} cooling {max(0.0, (health.until or snapshot.at) - snapshot.at):.0f}s"
+        for health in targets
+        if health.standing is Standing.COOLING
+    ]
+    return ", ".join([f"{well}/{len(targets)} targets ready", *cooling])

@@ -1,0 +1,92 @@
+"""The HTTP servers over the daemon's sockets: bound early, so that a second daemon fails at once, served when ready."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from socket import socket as Socket  # noqa: N812 - a class by a class's name
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from daemon.faces.front import Front
+from daemon.sockets import ListenError, listen_tcp, listen_unix, unlink_unix
+
+__all__ = ["Listeners", "Servers"]
+
+_KEEPALIVE_S = 75.0
+"""nginx's default: longer than any SDK keeps an idle connection."""
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Listeners(msgspec.Struct, frozen=True):
+    """The bound sockets."""
+
+    unix: Socket
+    path: Path
+    inode: int
+    tcp: tuple[Socket, ...]
+
+    @classmethod
+    def bind(cls, path: Path, addresses: tuple[tuple[str, int], ...]) -> Listeners:
+        """Bind everything or nothing. Raises ListenError."""
+        unix = listen_unix(path)
+        inode = path.lstat().st_ino
+        tcp: list[Socket] = []
+        try:
+            tcp += [listen_tcp(host, port) for host, port in addresses]
+        except ListenError:
+            for opened in (unix, *tcp):
+                opened.close()
+            unlink_unix(path, inode)
+            raise
+        return cls(unix, path, inode, tuple(tcp))
+
+
+class Servers:
+    """Serves a front over listeners."""
+
+    def __init__(self, listeners: Listeners, front: Front, max_body: int) -> None:
+        """Serve `front`; a request's body has at most `max_body` bytes."""
+        self._listeners = listeners
+        self._front = front
+        self._max_body = max_body
+        self._runners: list[web.ServerRunner] = []
+        self._sites: list[web.SockSite] = []
+
+    async def open(self) -> None:
+        """Answer from now on."""
+        await self._serve(self._front.local, (self._listeners.unix,))
+        await self._serve(self._front.loopback, self._listeners.tcp)
+
+    async def close_doors(self) -> None:
+        """Take no new connections; those that are open go on."""
+        for site in self._sites:
+            await site.stop()
+        unlink_unix(self._listeners.path, self._listeners.inode)
+
+    async def close(self) -> None:
+        """Close what is still open."""
+        for runner in self._runners:
+            await runner.cleanup()
+
+    async def _serve(self, handler: _Handler, sockets: tuple[Socket, ...]) -> None:
+        server = web.Server(
+            handler,
+            request_factory=self._request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_S,
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=0.5)
+        await runner.setup()
+        self._runners.append(runner)
+        for listener in sockets:
+            site = web.SockSite(runner, listener, backlog=1024)
+            await site.start()
+            self._sites.append(site)
+
+    def _request(self, *parts: Any) -> web.BaseRequest:
+        """Make a request as the server would, with our own limit on its body; the parts are the server's affair."""
+        return web.BaseRequest(*parts, parts[-1].get_loop(), client_max_size=self._max_body)

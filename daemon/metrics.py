@@ -1,0 +1,139 @@
+"""What Prometheus reads at `/metrics`: counts kept as requests end, and the state of things at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from daemon.routing.leases import DispatcherView
+from state.history.rows import FallbackRow, RequestRow
+from state.outcome import Outcome
+from state.standing import Standing
+from state.targets import TargetName
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25)
+
+
+class Metrics:
+    """The daemon's metrics. Labels are bounded by the configuration: workloads, targets, faults, never users."""
+
+    def __init__(self, version: str) -> None:
+        """Count from zero."""
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "fairlead_requests", "Client requests ended.", ["workload", "outcome"], registry=registry
+        )
+        self._duration = Histogram(
+            "fairlead_request_duration_seconds",
+            "From a request's arrival to its last byte.",
+            ["workload"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._overhead = Histogram(
+            "fairlead_overhead_seconds",
+            "What fairlead itself added to a request, queueing apart.",
+            buckets=_OVERHEAD_SECONDS,
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "fairlead_attempts", "Tries of requests at targets.", ["target", "outcome"], registry=registry
+        )
+        self._first_byte = Histogram(
+            "fairlead_first_byte_seconds",
+            "From sending an attempt to its first content byte.",
+            ["target"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._fallbacks = Counter(
+            "fairlead_fallbacks",
+            "Steps from one target to the next.",
+            ["workload", "from_target", "to_target", "fault"],
+            registry=registry,
+        )
+        self._reload = Gauge(
+            "fairlead_config_last_reload_successful", "1 if the newest configuration is in force.", registry=registry
+        )
+        self._reload.set(1)
+        build = Gauge("fairlead_build_info", "Always 1.", ["version"], registry=registry)
+        build.labels(version).set(1)
+        self._request_child = lru_cache(1024)(self._requests.labels)
+        self._duration_child = lru_cache(1024)(self._duration.labels)
+        self._attempt_child = lru_cache(1024)(self._attempts.labels)
+        self._first_byte_child = lru_cache(1024)(self._first_byte.labels)
+
+    def attempted(self, target: TargetName, outcome: Outcome) -> None:
+        """Count an attempt."""
+        self._attempt_child(target, outcome.fault.value if outcome.fault else "ok").inc()
+        if outcome.first_byte_s is not None:
+            self._first_byte_child(target).observe(outcome.first_byte_s)
+
+    def fell_back(self, row: FallbackRow) -> None:
+        """Count a fallback."""
+        fault = row.fault.value if row.fault else "unavailable"
+        self._fallbacks.labels(row.workload, row.from_target, row.to_target, fault).inc()
+
+    def ended(self, row: RequestRow, overhead_s: float) -> None:
+        """Count a request."""
+        self._request_child(row.workload, row.outcome).inc()
+        self._duration_child(row.workload).observe(row.latency_s)
+        self._overhead.observe(overhead_s)
+
+    def reload_succeeded(self) -> None:
+        """Say that the newest configuration is in force."""
+        self._reload.set(1)
+
+    def reload_failed(self) -> None:
+        """Say that the configuration on disk is invalid and an older one is in force."""
+        self._reload.set(0)
+
+    def exposition(self, view: DispatcherView, history: Iterable[tuple[str, str, float]]) -> bytes:
+        """Return everything as Prometheus text; `history` is (name, help, value) of the recorder's gauges."""
+        scrape = CollectorRegistry()
+        scrape.register(_Snapshot([*_state(view), *_gauges(history)]))
+        return generate_latest(self._registry) + generate_latest(scrape)
+
+
+class _Snapshot:
+    """A collector of metrics that are already there."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+def _state(view: DispatcherView) -> Iterator[Metric]:
+    standing = GaugeMetricFamily(
+        "fairlead_target_standing", "1 for the standing that a target has.", labels=["target", "standing"]
+    )
+    drained = GaugeMetricFamily("fairlead_target_drained", "1 while an operator has drained it.", labels=["target"])
+    expected = GaugeMetricFamily(
+        "fairlead_target_expected_latency_seconds", "What the dispatcher expects of it.", labels=["target"]
+    )
+    in_flight = GaugeMetricFamily("fairlead_target_in_flight", "Attempts under way.", labels=["target"])
+    for target, health in view.snapshot.targets.items():
+        for one in Standing:
+            standing.add_metric([target, one.value], float(health.standing is one))
+        drained.add_metric([target], float(health.drained))
+        if health.expected_s is not None:
+            expected.add_metric([target], health.expected_s)
+        in_flight.add_metric([target], view.in_flight.get(target, 0))
+    waiting = GaugeMetricFamily("fairlead_workload_waiting", "Requests waiting for a target.", labels=["workload"])
+    for workload in view.routes.workloads:
+        waiting.add_metric([workload], view.waiting.get(workload, 0))
+    yield from (standing, drained, expected, in_flight, waiting)
+
+
+def _gauges(values: Iterable[tuple[str, str, float]]) -> Iterator[Metric]:
+    for name, text, value in values:
+        yield GaugeMetricFamily(name, text, value=value)

@@ -1,0 +1,95 @@
+"""What a client asked, and the ways in which it can be answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from daemon.routing.policy import Workload
+from probes.surfaces import Surface
+from state.outcome import Outcome, Usage
+
+__all__ = ["Answer", "Broken", "Client", "ClientCall", "ClientLeft", "ExchangeResult", "Failed", "Streamed", "Whole"]
+
+
+class ClientLeft(Exception):
+    """The client closed its connection: nobody's fault, and nothing more to say to it."""
+
+
+class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One client request as the client face understood it."""
+
+    request_id: str
+    surface: Surface
+    workload: Workload
+    model: str
+    """The model's name as the client wrote it."""
+    streamed: bool
+    headers: tuple[tuple[str, str], ...]
+    query: str
+    body: bytes
+    arrived_at: float
+    deadline: float = float("inf")
+    """Until when the client says that it waits (`fairlead-deadline-ms`), on the monotonic clock."""
+    fallback_allowed: bool = True
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes to the client in one piece."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Client(Protocol):
+    """The way back to the client, for an answer that is streamed."""
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send status and headers. Raises ClientLeft."""
+        ...
+
+    async def write(self, piece: bytes) -> None:
+        """Send a piece of the body, waiting while the client reads too slowly. Raises ClientLeft."""
+        ...
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete good answer, not yet sent."""
+
+    outcome: Outcome
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    usage: Usage
+    connect_s: float = 0.0
+
+
+class Streamed(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that went to the client to its proper end."""
+
+    outcome: Outcome
+    usage: Usage
+    connect_s: float = 0.0
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream that broke after content: the client has seen its error event."""
+
+    outcome: Outcome
+    usage: Usage
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt of which the client has seen nothing."""
+
+    outcome: Outcome
+    status: int | None = None
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    body: bytes = b""
+    """The provider's own error, to be passed on where it is the client's to read."""
+
+
+ExchangeResult = Whole | Streamed | Broken | Failed

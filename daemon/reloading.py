@@ -1,0 +1,78 @@
+"""Swapping the configuration while requests are under way: validated first, then put in force as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+import structlog
+from probes.prober import ProberMessage, ProvidersReplaced
+
+from daemon.config.configuration import Configuration
+from daemon.in_force import InForce
+from daemon.routing.leases import DispatcherMessage, RoutesReplaced
+from daemon.simulation import Simulation
+from state.errors import ConfigError
+from state.history.rows import OperationRow, RecorderMessage
+from state.mailbox import Address
+from state.messages import RegistryMessage, TargetsReplaced
+
+__all__ = ["Audience", "Reload"]
+
+_log = structlog.get_logger("fairlead.reload")
+
+
+class Audience:
+    """Who has to hear of a new configuration."""
+
+    def __init__(
+        self,
+        registry: Address[RegistryMessage],
+        dispatcher: Address[DispatcherMessage],
+        prober: Address[ProberMessage],
+        recorder: Address[RecorderMessage],
+    ) -> None:
+        """Hold the addresses of the four actors."""
+        self.registry = registry
+        self.dispatcher = dispatcher
+        self.prober = prober
+        self.recorder = recorder
+
+    def tell(self, configuration: Configuration) -> None:
+        """Post the parts of `configuration` that each actor lives by: health first, so that routes find theirs."""
+        self.registry.post(TargetsReplaced(targets=configuration.policies))
+        self.dispatcher.post(RoutesReplaced(routes=configuration.routes))
+        self.prober.post(ProvidersReplaced(providers=tuple(configuration.providers.values())))
+
+
+class Reload:
+    """Replaces the configuration in force by the one that `load` finds."""
+
+    def __init__(
+        self, load: Callable[[], Configuration], in_force: InForce, audience: Audience, simulation: Simulation
+    ) -> None:
+        """Read with `load`, which raises ConfigError where the new configuration is invalid."""
+        self._load = load
+        self._in_force = in_force
+        self._audience = audience
+        self._simulation = simulation
+        self._one_at_a_time = anyio.Lock()
+
+    async def by(self, who: str) -> tuple[str, ...]:
+        """Swap on behalf of `who` and return no problems, or keep what is in force and return every problem."""
+        async with self._one_at_a_time:
+            try:
+                configuration = await anyio.to_thread.run_sync(self._load)
+            except ConfigError as error:
+                self._in_force.keep(error.problems)
+                _log.error("reload_refused", by=who, problems=error.problems)
+                return error.problems
+            await self._simulation.follow(configuration.providers.values())
+            self._audience.tell(configuration)
+            self._in_force.replace(configuration)
+            self._audience.recorder.post(
+                OperationRow(at=anyio.current_time(), verb="reload", target=None, by=who, reason=configuration.source)
+            )
+            _log.info("reloaded", by=who, source=configuration.source, targets=len(configuration.policies))
+            return ()

@@ -1,0 +1,35 @@
+"""Which targets could take a request now: ready, and neither full nor rate-limited."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from daemon.routing.leases import DispatcherView
+from daemon.routing.policy import Workload
+from state.standing import TargetHealth
+from state.targets import TargetName, provider_of
+
+__all__ = ["available_targets", "workloads_without_target"]
+
+
+def available_targets(workload: Workload, view: DispatcherView, now: float) -> tuple[TargetName, ...]:
+    """Return the targets of `workload` that are available at `now` (monotonic seconds), in its order."""
+    taken: Counter[str] = Counter()
+    for target, count in view.in_flight.items():
+        taken[provider_of(target)] += count
+    return tuple(
+        target
+        for target in workload.targets
+        if (health := view.snapshot.targets.get(target)) is not None
+        and _admits(health, now)
+        and taken[provider_of(target)] < view.routes.places[target].max_in_flight
+    )
+
+
+def workloads_without_target(view: DispatcherView, now: float) -> tuple[str, ...]:
+    """Return the names of the workloads that could serve nothing at `now`."""
+    return tuple(name for name, workload in view.routes.workloads.items() if not available_targets(workload, view, now))
+
+
+def _admits(health: TargetHealth, now: float) -> bool:
+    return health.ready and (health.blocked_until is None or health.blocked_until <= now)

@@ -1,0 +1,222 @@
+"""What one event of a stream means: preamble, content, an end, an error, or token counts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from probes.dialects.classify import Diagnosis
+from probes.dialects.complaints import UNREADABLE, decode
+from probes.dialects.replies import ChatMessage, Tokens, carries_something, hidden_error
+from probes.dialects.sse import fields_of
+from probes.policy import Dialect
+from probes.surfaces import Surface
+from state.faults import Fault
+from state.outcome import Usage
+
+__all__ = ["Meaning", "is_plain", "read_event"]
+
+
+class Meaning(msgspec.Struct, frozen=True):
+    """What one event says. The default says nothing, as preamble does."""
+
+    content: bool = False
+    """The client must see it, or the answer is legally over without content."""
+    finished: bool = False
+    diagnosis: Diagnosis | None = None
+    usage: Usage | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    finish_reason: str | None = None
+
+
+class _Skimmed(msgspec.Struct, frozen=True):
+    """The least that tells a plain content chunk from one that says more."""
+
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+class _DeltaChoice(_Choice, frozen=True):
+    delta: ChatMessage | None = None
+    message: ChatMessage | None = None
+
+
+class _Chunk(msgspec.Struct, frozen=True):
+    choices: list[_DeltaChoice] | None = None
+    usage: Tokens | None = None
+    error: Any = None
+
+
+_SKIM: Final = msgspec.json.Decoder(_Skimmed)
+_CHUNK: Final = msgspec.json.Decoder(_Chunk)
+_NOTHING: Final = Meaning()
+_DATA: Final = b"data: {"
+_NAME: Final = b"event: "
+_DONE: Final = b"[DONE]"
+
+_LAST: Final = {b"message_stop", b"response.completed", b"response.incomplete", b"response.failed"}
+_TELLING: Final = frozenset({*_LAST, b"error", b"message_start", b"message_delta"})
+"""The named events that say more than their content; all others pass unread once content has come."""
+
+_EMPTY_ITEMS: Final = frozenset({"message", "reasoning"})
+_TEXTS: Final = ("delta", "text", "thinking", "refusal", "arguments", "transcript")
+_EMPTY_BLOCKS: Final = frozenset({"text", "thinking"})
+
+
+def is_plain(event: bytes) -> bool:
+    """Return whether an event of a committed stream says nothing but content; quick, and right when True."""
+    if event.startswith(_DATA):
+        try:
+            chunk = _SKIM.decode(event[6:])
+        except UNREADABLE:
+            return False
+        if chunk.usage is not None or chunk.error is not None or chunk.choices is None:
+            return False
+        return not any(choice.finish_reason for choice in chunk.choices)
+    if event.startswith(_NAME):
+        return event[7 : event.find(b"\n")].rstrip(b"\r") not in _TELLING
+    return False
+
+
+def read_event(surface: Surface, event: bytes) -> Meaning:
+    """Return what an event means on `surface`; never raises. Events that are no JSON say nothing."""
+    name, data = fields_of(event)
+    if surface.dialect is Dialect.OPENAI and data.strip() == _DONE:
+        return Meaning(finished=surface is not Surface.RESPONSES)
+    if name == b"error":
+        return Meaning(diagnosis=hidden_error(surface, _as_error(data)))
+    if surface in {Surface.CHAT, Surface.EMBEDDINGS}:
+        return _read_chunk(surface, data)
+    value = decode(data)
+    if not isinstance(value, dict):
+        return Meaning(finished=name in _LAST)
+    kind = value.get("type")
+    kind = kind if isinstance(kind, str) else name.decode("utf-8", "replace")
+    if kind == "error" or (kind != "response.failed" and value.get("error")):
+        return Meaning(diagnosis=hidden_error(surface, _as_error(data)))
+    return _read_response(kind, value) if surface is Surface.RESPONSES else _read_message(kind, value)
+
+
+def _read_chunk(surface: Surface, data: bytes) -> Meaning:
+    try:
+        chunk = _CHUNK.decode(data)
+    except UNREADABLE:
+        return _read_strange_chunk(surface, data)
+    usage = chunk.usage.usage() if chunk.usage is not None else None
+    if chunk.error is not None:
+        return Meaning(diagnosis=hidden_error(surface, _as_error(data)), usage=usage)
+    choices = chunk.choices or []
+    finish = next((choice.finish_reason for choice in choices if choice.finish_reason), None)
+    content = any(
+        (choice.delta is not None and carries_something(choice.delta))
+        or (choice.message is not None and carries_something(choice.message))
+        for choice in choices
+    )
+    # "length" without content: all tokens went into hidden reasoning. Legal, so what was held must go out.
+    return Meaning(content or finish == "length", finish is not None, None if content else _bad_finish(finish), usage)
+
+
+def _read_strange_chunk(surface: Surface, data: bytes) -> Meaning:
+    """Read a chunk of unknown types: what is not understood is forwarded, not condemned."""
+    value = decode(data)
+    if not isinstance(value, dict):
+        return _NOTHING
+    if value.get("error"):
+        return Meaning(diagnosis=hidden_error(surface, _as_error(data)))
+    choices = value.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return Meaning(content=bool(choices), finished=isinstance(first, dict) and bool(first.get("finish_reason")))
+
+
+def _bad_finish(finish: str | None) -> Diagnosis | None:
+    if finish == "error":
+        return Diagnosis(Fault.SERVER_ERROR, "200 with finish_reason error")
+    if finish == "content_filter":
+        return Diagnosis(Fault.CONTENT_FILTER, "200 with finish_reason content_filter and no content")
+    return None
+
+
+def _read_message(kind: str, value: dict[str, Any]) -> Meaning:
+    match kind:
+        case "message_start":
+            message = _object(value, "message")
+            return Meaning(content=bool(message.get("content")), usage=_usage(message))
+        case "content_block_start":
+            block = _object(value, "content_block")
+            return Meaning(content=block.get("type") not in _EMPTY_BLOCKS or _has_text(block))
+        case "content_block_delta":
+            delta = _object(value, "delta")
+            return Meaning(content=delta.get("type") not in {"text_delta", "thinking_delta"} or _has_text(delta))
+        case "message_delta":
+            return _read_message_delta(_object(value, "delta").get("stop_reason"), _usage(value))
+        case "message_stop":
+            return Meaning(finished=True)
+        case _:
+            return _NOTHING
+
+
+def _read_message_delta(stop_reason: object, usage: Usage | None) -> Meaning:
+    if stop_reason == "refusal":
+        return Meaning(diagnosis=Diagnosis(Fault.CONTENT_FILTER, "200 with stop_reason refusal"), usage=usage)
+    # A reason to stop without content is Anthropic's way to add nothing: legal, so what was held must go out.
+    return Meaning(content=bool(stop_reason), usage=usage)
+
+
+def _read_response(kind: str, value: dict[str, Any]) -> Meaning:
+    match kind:
+        case "response.created" | "response.in_progress" | "response.queued":
+            return _NOTHING
+        case "response.completed" | "response.incomplete" | "response.failed":
+            return _read_response_end(kind, _object(value, "response"))
+        case "response.output_item.added" | "response.output_item.done":
+            item = _object(value, "item")
+            filled = item.get("content") or item.get("summary") or item.get("encrypted_content")
+            return Meaning(content=item.get("type") not in _EMPTY_ITEMS or bool(filled))
+        case _ if kind.endswith(("_part.added", "_part.done")):
+            return Meaning(content=_has_text(_object(value, "part")))
+        case _ if kind.endswith((".delta", ".done")):
+            return Meaning(
+                content=any(value.get(key) for key in ("delta", "text", "refusal", "arguments", "transcript"))
+            )
+        case _:
+            return Meaning(content=kind.startswith("response."))
+
+
+def _read_response_end(kind: str, response: dict[str, Any]) -> Meaning:
+    usage = _usage(response)
+    if kind == "response.failed":
+        error = msgspec.json.encode({"error": response.get("error") or {"code": "server_error"}})
+        return Meaning(finished=True, diagnosis=hidden_error(Surface.RESPONSES, error), usage=usage)
+    reason = _object(response, "incomplete_details").get("reason")
+    if reason == "content_filter" and not response.get("output"):
+        diagnosis = Diagnosis(Fault.CONTENT_FILTER, "200 with incomplete_details content_filter")
+        return Meaning(finished=True, diagnosis=diagnosis, usage=usage)
+    return Meaning(bool(response.get("output")) or kind == "response.incomplete", finished=True, usage=usage)
+
+
+def _as_error(data: bytes) -> bytes:
+    """Return an error event's data in a shape that says it is an error."""
+    value = decode(data)
+    if isinstance(value, dict) and (value.get("error") or value.get("type") == "error"):
+        return data
+    return msgspec.json.encode({"error": value or {"code": "server_error"}})
+
+
+def _usage(holder: dict[str, Any]) -> Usage | None:
+    try:
+        return msgspec.convert(holder["usage"], Tokens).usage()
+    except (KeyError, msgspec.ValidationError):
+        return None
+
+
+def _object(holder: dict[str, Any], key: str) -> dict[str, Any]:
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _has_text(holder: dict[str, Any]) -> bool:
+    return any(holder.get(key) for key in _TEXTS)

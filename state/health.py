@@ -1,0 +1,246 @@
+"""The standing of a target, and everything that can change it: the circuit breaker, as pure functions.
+
+`_NEXT` holds every transition there is; an event that it does not know changes nothing. Three rules shape the rest.
+
+Only what a request proves counts fully. A passing liveness or catalog probe never readmits and never excuses a
+failed request; a failing one counts, since what cannot be reached cannot serve.
+
+What was sent before a target took its standing says nothing about that standing, in either direction.
+
+Nothing can get stuck: a cooldown ends by itself, a target on trial is open to requests, and no trial is booked here
+that somebody would have to give back.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum, auto
+from typing import Final
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from state.faults import FAULT_RULES, Fault, HealthEffect
+from state.outcome import Outcome
+from state.policy import HealthPolicy
+from state.record import Evidence, Record, is_surface, next_wake
+from state.remembered import Remembered
+from state.standing import Standing
+from state.targets import TargetName
+from state.window import LATENCY_SPANS, Window, latency_of
+
+__all__ = ["cooldown_s", "drain", "fold", "recall", "resume", "tick"]
+
+
+class _Event(Enum):
+    FELL = auto()
+    """Enough faults."""
+    ROSE = auto()
+    """Enough successes."""
+    ELAPSED = auto()
+    """The cooldown is over."""
+
+
+_NEXT: Final = {
+    (Standing.UNPROVEN, _Event.ROSE): Standing.HEALTHY,
+    (Standing.UNPROVEN, _Event.FELL): Standing.COOLING,
+    (Standing.HEALTHY, _Event.FELL): Standing.COOLING,
+    (Standing.COOLING, _Event.ELAPSED): Standing.PROBATION,
+    (Standing.PROBATION, _Event.ROSE): Standing.HEALTHY,
+    (Standing.PROBATION, _Event.FELL): Standing.COOLING,
+}
+
+_PLURALS: Final = {
+    Fault.UNREACHABLE: "connection failures",
+    Fault.TLS: "TLS failures",
+    Fault.TIMEOUT: "timeouts",
+    Fault.OVERLOADED: "overloads",
+    Fault.SERVER_ERROR: "server errors",
+    Fault.BAD_REPLY: "bad replies",
+    Fault.CUT: "cut streams",
+}
+_JITTER: Final = 0.1
+_MOST_DOUBLINGS: Final = 30
+
+
+def fold(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
+    """Return the record after one piece of evidence; a client that left is neither success nor failure."""
+    if evidence.outcome.fault is Fault.CANCELLED:
+        return record
+    return _judge(_observe(tick(record, policy, evidence.at), evidence, policy), evidence, policy)
+
+
+def tick(record: Record, policy: HealthPolicy, now: float) -> Record:
+    """Return the record as it is at `now` when nothing but time has passed since.
+
+    Afterwards `next_wake` lies beyond `now`.
+    """
+    if now < next_wake(record):
+        return record
+    if record.until <= now:
+        record = _move(record, _Event.ELAPSED, record.until, "cooldown over", policy)
+    return replace(
+        record if record.drained_until > now else resume(record),
+        block=record.block.ended() if record.block.until <= now else record.block,
+        latencies=Window() if record.latencies.empty_at <= now else record.latencies,
+        outcomes=Window() if record.outcomes.empty_at <= now else record.outcomes,
+    )
+
+
+def drain(record: Record, until: float | None, reason: str) -> Record:
+    """Return the record drained until `until`, or until `resume` where that is None; its standing stays."""
+    return replace(record, drained=True, drained_until=math.inf if until is None else until, drain_reason=reason)
+
+
+def resume(record: Record) -> Record:
+    """Return the record without a drain; its standing stays."""
+    return replace(record, drained=False, drained_until=math.inf, drain_reason="")
+
+
+def recall(remembered: Remembered, policy: HealthPolicy, now: float) -> Record:
+    """Return the record that a restart goes on from.
+
+    No clock jump can lock a target out: a cooldown ends within the longest one from `now`, no time lies in the future,
+    and what ended while nobody looked has ended. Evidence fills the windows again and judges nobody twice.
+    """
+    record = Record(target=remembered.target, since=min(remembered.since, now))
+    if remembered.standing is not Standing.UNPROVEN:
+        cause, ejections = remembered.cause or "as before the restart", remembered.ejections
+        record = replace(record, standing=remembered.standing, cause=cause, ejections=ejections)
+    if remembered.standing is Standing.COOLING:
+        until = now if remembered.until is None else min(remembered.until, now + policy.cooldown.max)
+        record = replace(record, until=until)
+    if remembered.drained:
+        record = drain(record, remembered.drained_until, remembered.drain_reason)
+    for evidence in remembered.evidence:
+        if evidence.outcome.fault is not Fault.CANCELLED:
+            past = replace(evidence, at=min(evidence.at, now), started_at=min(evidence.started_at, now))
+            record = _observe(record, past, policy)
+    return tick(record, policy, now)
+
+
+def cooldown_s(target: TargetName, ejections: int, policy: HealthPolicy) -> float:
+    """Return the seconds of a cooldown after `ejections` earlier ones in a row: doubling, at most the policy's.
+
+    Up to a tenth longer or shorter, by the target's name alone, so that targets ejected together do not return together
+    and yet no cooldown of one target is shorter than the one before it.
+    """
+    longest = policy.cooldown.max
+    whole = min(policy.cooldown.base * 2.0 ** min(ejections, _MOST_DOUBLINGS), longest)
+    share = crc32(target.encode()) / 0xFFFFFFFF
+    return min(whole * (1.0 - _JITTER + 2.0 * _JITTER * share), longest)
+
+
+def _observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
+    """Take down what the evidence shows, whatever it means for the standing."""
+    outcome, surface = evidence.outcome, is_surface(evidence)
+    if outcome.fault is None:
+        latency = latency_of(outcome)
+        if surface:
+            return record if latency is None else replace(record, probe_s=latency)
+        return replace(
+            record,
+            latencies=record.latencies
+            if latency is None
+            else record.latencies.add(latency, evidence.at, LATENCY_SPANS * policy.window),
+            outcomes=_outcomes(record, evidence, policy),
+            block=record.block.after_success(evidence.started_at),
+        )
+    effect, block, outcomes = FAULT_RULES[outcome.fault].health, record.block, record.outcomes
+    if effect is HealthEffect.BLOCKS and not surface:
+        # A listing that is rate-limited says nothing of completions: our own probes would lock the target out.
+        block = block.after_refusal(outcome, evidence.started_at, evidence.at)
+    elif effect is HealthEffect.EJECTS and not surface:
+        outcomes = _outcomes(record, evidence, policy)
+    return replace(record, last_fault=outcome.fault, last_fault_at=evidence.at, block=block, outcomes=outcomes)
+
+
+def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
+    """Count the evidence for or against the standing, and change it where that is enough."""
+    fault, surface = evidence.outcome.fault, is_surface(evidence)
+    if not _counts(record, evidence):
+        return record
+    if fault is None and surface:
+        return replace(record, surface_faults=0) if record.surface_faults else record
+    if fault is None and record.standing is Standing.HEALTHY:
+        return replace(record, request_faults=0, surface_faults=0) if _run(record) else record
+    if fault is None:
+        record = replace(record, successes=record.successes + 1, request_faults=0, surface_faults=0)
+        needed = policy.rise if record.standing is Standing.PROBATION else 1
+        cause = "answered" if needed == 1 else f"{needed} trials succeeded"
+        return _move(record, _Event.ROSE, evidence.at, cause, policy) if record.successes >= needed else record
+    if FAULT_RULES[fault].health is not HealthEffect.EJECTS:
+        return record
+    record = replace(
+        record,
+        successes=0,
+        request_faults=record.request_faults + (not surface),
+        surface_faults=record.surface_faults + surface,
+        run_of=fault if record.run_of is fault or not _run(record) else None,
+    )
+    cause = _fall_cause(record, evidence, policy)
+    return _move(record, _Event.FELL, evidence.at, cause, policy) if cause else record
+
+
+def _move(record: Record, event: _Event, at: float, cause: str, policy: HealthPolicy) -> Record:
+    """Take the standing that `_NEXT` gives for the event, or change nothing."""
+    after = _NEXT.get((record.standing, event))
+    if after is None:
+        return record
+    until, ejections = math.inf, record.ejections
+    if after is Standing.COOLING:
+        earlier = 0 if _recovered(record, at, policy) else record.ejections
+        until, ejections = at + cooldown_s(record.target, earlier, policy), earlier + 1
+    return replace(
+        record,
+        standing=after,
+        since=at,
+        until=until,
+        cause=cause,
+        request_faults=0,
+        surface_faults=0,
+        run_of=None,
+        successes=0,
+        ejections=ejections,
+        # A trial starts with a clean sheet; until then the outcomes show why the target was ejected.
+        outcomes=Window() if event is _Event.ELAPSED else record.outcomes,
+    )
+
+
+def _recovered(record: Record, at: float, policy: HealthPolicy) -> bool:
+    """Whether earlier ejections are forgotten: once it has been healthy for as long as the longest cooldown."""
+    return record.standing is Standing.HEALTHY and at - record.since >= policy.cooldown.max
+
+
+def _fall_cause(record: Record, evidence: Evidence, policy: HealthPolicy) -> str:
+    """Say why the faults so far are enough, or nothing where they are not."""
+    if record.standing is Standing.PROBATION:
+        return f"{'probe' if is_surface(evidence) else 'trial'} failed: {_named(evidence.outcome)}"
+    run = _run(record)
+    if run >= policy.fall:
+        kind = "faults" if record.run_of is None else _PLURALS[record.run_of]
+        return _named(evidence.outcome) if run == 1 else f"{run} {kind} in a row"
+    fresh = record.outcomes.fresh(evidence.at)
+    failed = fresh.count(False)
+    if len(fresh) >= policy.min_samples and failed / len(fresh) >= policy.failure_ratio:
+        return f"{failed} of {len(fresh)} failed in {policy.window:g}s"
+    return ""
+
+
+def _counts(record: Record, evidence: Evidence) -> bool:
+    return record.standing is not Standing.COOLING and evidence.started_at >= record.since
+
+
+def _run(record: Record) -> int:
+    return record.request_faults + record.surface_faults
+
+
+def _outcomes(record: Record, evidence: Evidence, policy: HealthPolicy) -> Window[bool]:
+    if not _counts(record, evidence):
+        return record.outcomes
+    return record.outcomes.add(evidence.outcome.fault is None, evidence.at, policy.window)
+
+
+def _named(outcome: Outcome) -> str:
+    words = "" if outcome.fault is None else outcome.fault.value.replace("_", " ")
+    return words if outcome.status is None else f"{words} ({outcome.status})"

@@ -1,0 +1,88 @@
+"""What the registry knows of one target, as a value: its record, and the picture of it that others see."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from state.blocks import Block
+from state.faults import Fault
+from state.messages import AttemptCompleted, ProbeCompleted
+from state.outcome import ProbeKind
+from state.standing import Standing, TargetHealth
+from state.targets import TargetName
+from state.window import Window, estimate, share_succeeded
+
+__all__ = ["Evidence", "Record", "is_surface", "next_wake", "view"]
+
+Evidence = AttemptCompleted | ProbeCompleted
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the registry knows of one target. Times are seconds on the loop's monotonic clock."""
+
+    target: TargetName
+    standing: Standing = Standing.UNPROVEN
+    since: float = 0.0
+    until: float = math.inf
+    """When the cooldown ends; infinity unless it is cooling."""
+    cause: str = "not tried yet"
+    request_faults: int = 0
+    """Requests and canaries that failed in a row."""
+    surface_faults: int = 0
+    """Liveness and catalog probes that failed in a row; a passing one takes back these, and only these."""
+    run_of: Fault | None = None
+    """The kind of the faults in a row, None where they are mixed; of no meaning without any."""
+    successes: int = 0
+    """Trials that succeeded in a row, while it is on probation."""
+    ejections: int = 0
+    """Ejections in a row: what the next cooldown grows from."""
+    drained: bool = False
+    drained_until: float = math.inf
+    drain_reason: str = ""
+    block: Block = Block()
+    latencies: Window[float] = Window()
+    outcomes: Window[bool] = Window()
+    """How the requests and canaries of this standing ended: True for a success, False for a fault that ejects."""
+    probe_s: float | None = None
+    last_fault: Fault | None = None
+    last_fault_at: float | None = None
+
+
+def is_surface(evidence: Evidence) -> bool:
+    """Return whether the evidence is of a liveness or catalog probe: it says who can be reached, not who can serve."""
+    return isinstance(evidence, ProbeCompleted) and evidence.kind is not ProbeKind.CANARY
+
+
+def next_wake(record: Record) -> float:
+    """Return when time alone changes the record next; infinity for never."""
+    wake = min(record.until, record.drained_until, record.latencies.empty_at, record.outcomes.empty_at)
+    return min(wake, record.block.until) if record.block.until > -math.inf else wake
+
+
+def view(record: Record, now: float) -> TargetHealth:
+    """Return what others may see of the record at `now`."""
+    latency = estimate(record.latencies, record.probe_s, now)
+    return TargetHealth(
+        target=record.target,
+        standing=record.standing,
+        since=record.since,
+        until=_finite(record.until),
+        cause=record.cause,
+        drained=record.drained,
+        drained_until=_finite(record.drained_until),
+        drain_reason=record.drain_reason,
+        blocked_until=_finite(record.block.until),
+        expected_s=latency.expected_s,
+        p50_s=latency.p50_s,
+        p95_s=latency.p95_s,
+        samples=latency.samples,
+        success_ratio=share_succeeded(record.outcomes, now),
+        last_fault=record.last_fault,
+        last_fault_at=record.last_fault_at,
+    )
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None

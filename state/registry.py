@@ -1,0 +1,227 @@
+"""The registry: the actor that owns what is known of each target, and publishes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Protocol, assert_never
+
+import anyio
+import structlog
+
+from state.health import drain, fold, recall, resume, tick
+from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
+from state.mailbox import Address, Mailbox
+from state.messages import (
+    AttemptCompleted,
+    DrainRequested,
+    HealthPublished,
+    ProbeCompleted,
+    RegistryMessage,
+    ResumeRequested,
+    TargetsReplaced,
+)
+from state.policy import HealthPolicy
+from state.record import Evidence, Record, next_wake, view
+from state.remembered import Remembered
+from state.standing import HealthSnapshot, Standing, TargetHealth
+from state.targets import TargetName
+
+__all__ = ["HealthListener", "Registry"]
+
+_log = structlog.get_logger()
+
+
+class HealthListener(Protocol):
+    """Whoever reads the snapshots; any address whose mailbox takes HealthPublished is one."""
+
+    def post(self, message: HealthPublished, /) -> bool:
+        """Leave the newest picture, without waiting."""
+        ...
+
+
+class Registry:
+    """Folds evidence into one record per target, and publishes a snapshot after each batch that changed something."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox[RegistryMessage],
+        dispatcher: HealthListener,
+        recorder: Address[RecorderMessage],
+        targets: Mapping[TargetName, HealthPolicy],
+        remembered: Mapping[TargetName, Remembered],
+    ) -> None:
+        """Know `targets` and what a restart remembers of them; `run` brings it to life."""
+        self._mailbox = mailbox
+        self._dispatcher = dispatcher
+        self._recorder = recorder
+        self._policies = dict(targets)
+        self._remembered = remembered
+        self._records: dict[TargetName, Record] = {}
+        self._wakes: dict[TargetName, float] = {}
+        self._views: dict[TargetName, TargetHealth] = {}
+        self._revision = 0
+
+    async def run(self) -> None:
+        """Read the mailbox for ever. Only a bug ends it."""
+        now = anyio.current_time()
+        for target, policy in self._policies.items():
+            self._meet(target, policy, now)
+        self._refresh(self._records, now)
+        self._publish(now)
+        while True:
+            with anyio.CancelScope(deadline=min(self._wakes.values(), default=math.inf)):
+                await self._mailbox.arrival()
+            self._turn(self._mailbox.take_all(), anyio.current_time())
+
+    def _turn(self, messages: list[RegistryMessage], now: float) -> None:
+        """Take in a batch of messages and the passing of time, then publish at most once."""
+        if dropped := self._mailbox.take_dropped():
+            _log.warning("evidence_dropped", count=dropped)
+        held = len(self._views)
+        touched = [target for message in messages for target in self._receive(message, now)]
+        due = [target for target, wake in self._wakes.items() if wake <= now]
+        for target in due:
+            self._elapse(target, now)
+        if self._refresh(dict.fromkeys(touched + due), now) or len(self._views) != held:
+            self._publish(now)
+
+    def _receive(self, message: RegistryMessage, now: float) -> tuple[TargetName, ...]:
+        """Take in one message; return the targets whose record it changed."""
+        match message:
+            case AttemptCompleted():
+                self._learn(message)
+            case ProbeCompleted():
+                self._recorder.post(_probe_row(message))
+                self._learn(message)
+            case DrainRequested():
+                self._drain(message, now)
+            case ResumeRequested():
+                self._resume(message, now)
+            case TargetsReplaced():
+                return self._replace(message.targets, now)
+            case _ as unreachable:
+                assert_never(unreachable)
+        return (message.target,)
+
+    def _meet(self, target: TargetName, policy: HealthPolicy, now: float) -> None:
+        """Start a record, from what is remembered of the target where something is."""
+        past = self._remembered.get(target)
+        if past is None:
+            self._keep(target, Record(target=target, since=now))
+            return
+        record = recall(past, policy, now)
+        self._keep(target, record)
+        self._note(record, past.standing)
+        if past.drained and not record.drained:
+            self._note_expiry(target, now)
+
+    def _learn(self, evidence: Evidence) -> None:
+        """Fold evidence, and record what standing the target took by it; targets that are gone teach nothing."""
+        if evidence.target not in self._records:
+            return
+        self._elapse(evidence.target, evidence.at)
+        before = self._records[evidence.target]
+        record = fold(before, evidence, self._policies[evidence.target])
+        self._keep(evidence.target, record)
+        self._note(record, before.standing)
+
+    def _elapse(self, target: TargetName, now: float) -> None:
+        """Let time pass for one target."""
+        before = self._records[target]
+        record = tick(before, self._policies[target], now)
+        if record is before:
+            return
+        self._keep(target, record)
+        self._note(record, before.standing)
+        if before.drained and not record.drained:
+            self._note_expiry(target, now)
+
+    def _drain(self, message: DrainRequested, now: float) -> None:
+        record = self._records.get(message.target)
+        if record is not None:
+            self._keep(message.target, drain(record, message.until, message.reason))
+            self._recorder.post(
+                OperationRow(
+                    at=now,
+                    verb="drain",
+                    target=message.target,
+                    by=message.by,
+                    reason=message.reason,
+                    until=message.until,
+                )
+            )
+        message.reply.send(record is not None)
+
+    def _resume(self, message: ResumeRequested, now: float) -> None:
+        record = self._records.get(message.target)
+        if record is not None:
+            self._keep(message.target, resume(record))
+            self._recorder.post(OperationRow(at=now, verb="resume", target=message.target, by=message.by))
+        message.reply.send(record is not None)
+
+    def _replace(self, targets: Mapping[TargetName, HealthPolicy], now: float) -> tuple[TargetName, ...]:
+        """Keep the records of the targets that stay, forget the others, start the new ones afresh."""
+        self._policies = dict(targets)
+        self._remembered = {}
+        for target in self._records.keys() - targets.keys():
+            del self._records[target], self._wakes[target]
+            self._views.pop(target, None)
+        new = tuple(target for target in targets if target not in self._records)
+        for target in new:
+            self._meet(target, targets[target], now)
+        return new
+
+    def _keep(self, target: TargetName, record: Record) -> None:
+        self._records[target] = record
+        self._wakes[target] = next_wake(record)
+
+    def _refresh(self, targets: Iterable[TargetName], now: float) -> bool:
+        """Look at the records of `targets` anew; return whether anyone can see a difference."""
+        changed = False
+        for target in targets:
+            if target not in self._records:
+                continue
+            seen = view(self._records[target], now)
+            if seen != self._views.get(target):
+                self._views[target] = seen
+                changed = True
+        return changed
+
+    def _publish(self, now: float) -> None:
+        self._revision += 1
+        snapshot = HealthSnapshot(revision=self._revision, at=now, targets=dict(self._views))
+        self._dispatcher.post(HealthPublished(snapshot=snapshot))
+
+    def _note(self, record: Record, before: Standing) -> None:
+        """Record and log a change of standing, where there was one."""
+        if record.standing is before:
+            return
+        until = None if math.isinf(record.until) else record.until
+        self._recorder.post(
+            TransitionRow(
+                at=record.since,
+                target=record.target,
+                before=before,
+                after=record.standing,
+                cause=record.cause,
+                until=until,
+                ejections=record.ejections,
+            )
+        )
+        _log.info(
+            "standing_changed",
+            target=record.target,
+            before=before.value,
+            after=record.standing.value,
+            cause=record.cause,
+            cooldown_s=None if until is None else round(until - record.since, 3),
+        )
+
+    def _note_expiry(self, target: TargetName, now: float) -> None:
+        """Record that a drain ended by itself."""
+        self._recorder.post(OperationRow(at=now, verb="resume", target=target, by="fairlead", reason="drain expired"))
+
+
+def _probe_row(probe: ProbeCompleted) -> ProbeRow:
+    return ProbeRow(at=probe.at, target=probe.target, kind=probe.kind, outcome=probe.outcome, cost_usd=probe.cost_usd)

@@ -1,0 +1,84 @@
+"""What routing reads of a body, and the only thing it changes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.relay.envelope import Envelope, EnvelopeProblem, read_envelope, with_model
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.just("model"), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(
+    st.dictionaries(st.text(), _JSON, max_size=6),
+    st.text(),
+    st.text(),
+    st.sampled_from([json.JSONEncoder(), json.JSONEncoder(ensure_ascii=False)]),
+)
+def test_only_the_models_value_changes(rest: dict[str, object], old: str, new: str, encoder: json.JSONEncoder) -> None:
+    """Law: whatever else a body holds, and however it is spelled, only the top-level model is another."""
+    members = {**rest, "model": old}
+    body = encoder.encode(members).encode()
+    assert json.loads(with_model(body, new)) == {**members, "model": new}
+
+
+@pytest.mark.parametrize(
+    ("body", "changed"),
+    [
+        (b'{"model":"a","t":1.50}', b'{"model":"b","t":1.50}'),
+        (b'{ "t" : 1e2, "model" :\n "a" }', b'{ "t" : 1e2, "model" :\n "b" }'),
+        (b'{"m":[{"c":"\\"model\\": \\"x\\""}],"model":"a"}', b'{"m":[{"c":"\\"model\\": \\"x\\""}],"model":"b"}'),
+        (b'{"tools":[{"model":"inner"}],"model":"a"}', b'{"tools":[{"model":"inner"}],"model":"b"}'),
+        (b'{"model":"a","model":"a"}', b'{"model":"b","model":"b"}'),
+        (b'{"x":"model","model":"a"}', b'{"x":"model","model":"b"}'),
+    ],
+)
+def test_every_other_byte_stays_as_the_client_wrote_it(body: bytes, changed: bytes) -> None:
+    """Law: spacing, order, numbers and duplicates pass untouched."""
+    assert with_model(body, "b") == changed
+
+
+def test_a_key_spelled_with_escapes_is_still_found() -> None:
+    """Law: JSON's own escapes do not hide the model."""
+    assert json.loads(with_model(b'{"mod\\u0065l":"a","t":1}', "b")) == {"model": "b", "t": 1}
+
+
+def test_the_envelope_reads_what_it_needs_and_nothing_else() -> None:
+    """Law: unknown members are no problem, and a null stream means none."""
+    assert read_envelope(b'{"model":"m","stream":null,"foo":{"bar":[1]}}') == Envelope("m", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b"", "JSON"),
+        (b"{", "JSON"),
+        (b"not json", "JSON"),
+        (b"\xff\xfe", "JSON"),
+        (b"[1]", "object"),
+        (b"{}", "model"),
+        (b'{"model":7}', "model"),
+        (b'{"model":"m","stream":"yes"}', "stream"),
+        (b'{"model":"m","a":' + b"[" * 200_000, "nested"),
+        (b"[" * 200_000, "object"),
+    ],
+)
+def test_a_body_that_cannot_be_routed_says_why(body: bytes, word: str) -> None:
+    """Law: each kind of bad body has words of its own, and none raises."""
+    problem = read_envelope(body)
+    assert isinstance(problem, EnvelopeProblem)
+    assert word in problem.message
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_envelope_raise(body: bytes) -> None:
+    """Law: any bytes give an envelope or a problem."""
+    assert isinstance(read_envelope(body), Envelope | EnvelopeProblem)
