@@ -122,7 +122,7 @@ class Assembly:
 
         def around() -> Surroundings:
             providers = self.in_force.configuration.providers
-            return Surroundings(desk=self.desk, gear=gear, witnesses=witnesses, providers=providers)
+            return Surroundings(self.desk, gear, witnesses, providers, self.in_force.forms)
 
         return Front(
             ClientFace(self.in_force, around, self.clock),

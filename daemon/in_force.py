@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.config.configuration import Configuration
 from daemon.faces.peers import Operators, resolve_operators
 from daemon.routing.policy import Routes
+from probes.dialects.requests import RequestForm
 
 __all__ = ["InForce"]
 
@@ -20,6 +21,7 @@ class InForce:
         """Put another configuration in force; requests under way keep the values that they hold."""
         self.configuration = configuration
         self.routes: Routes = configuration.routes
+        self.forms = {name: RequestForm(provider) for name, provider in configuration.providers.items()}
         self.operators: Operators = resolve_operators(configuration.daemon.operators)
         self.stale: tuple[str, ...] = ()
 

@@ -173,7 +173,6 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         return record
     record = replace(
         record,
-        successes=0,
         request_faults=record.request_faults + (not surface),
         surface_faults=record.surface_faults + surface,
         run_of=fault if record.run_of is fault or not _run(record) else None,
@@ -228,7 +227,14 @@ def _fall_cause(record: Record, evidence: Evidence, policy: HealthPolicy) -> str
 
 
 def _counts(record: Record, evidence: Evidence) -> bool:
-    return record.standing is not Standing.COOLING and evidence.started_at >= record.since
+    """Whether the evidence says anything of the standing: nothing sent before one does, but a first word is welcome."""
+    match record.standing:
+        case Standing.COOLING:
+            return False
+        case Standing.UNPROVEN:
+            return True
+        case _:
+            return evidence.started_at >= record.since
 
 
 def _run(record: Record) -> int:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from aiohttp import ClientConnectionResetError, web
-from probes.dialects.shapes import models_body
+from probes.dialects.shapes import ModelEntry, models_body
 
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
 from daemon.in_force import InForce
@@ -63,7 +63,8 @@ class ClientFace:
         if wanted and wanted not in names:
             refusal = _unknown(UnknownModel(name=wanted, nearest=()), RefusalKind.MODEL_UNKNOWN)
             return _refused(refusal, dialect, new_request_id())
-        return web.Response(body=models_body(dialect, names), content_type="application/json")
+        entries = [ModelEntry(id=name) for name in names]
+        return web.Response(body=models_body(dialect, entries), content_type="application/json")
 
     async def _body(self, request: web.BaseRequest) -> bytes | Refusal:
         most = self._in_force.configuration.daemon.max_body

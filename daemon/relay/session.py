@@ -17,7 +17,7 @@ from daemon.relay.journal import Ending, Journal, Witnesses
 from daemon.relay.refusing import Tried, deadline_passed, exhausted, no_lease, passed_on, too_long
 from daemon.routing.chain import Fallback, Situation, next_step
 from daemon.routing.leases import Lease, NoLease, RouteQuery
-from probes.dialects.requests import upstream_request
+from probes.dialects.requests import RequestForm
 from probes.policy import Provider
 from state.faults import Fault
 from state.outcome import Outcome
@@ -36,6 +36,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     gear: Gear
     witnesses: Witnesses
     providers: Mapping[str, Provider]
+    forms: Mapping[str, RequestForm]
+    """What all requests to a provider have in common, by its name."""
 
 
 class Session:
@@ -119,7 +121,8 @@ class Session:
         provider_name, model = split_target(lease.target)
         provider = self._around.providers[provider_name]
         body = self._call.body if model == self._call.model else with_model(self._call.body, model)
-        request = upstream_request(provider, self._call.surface, self._call.headers, body)
+        form = self._around.forms[provider_name]
+        request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
         story = self._journal.story
         story.target = lease.target
         story.attempts += 1

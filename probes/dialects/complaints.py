@@ -12,7 +12,7 @@ __all__ = ["UNREADABLE", "Complaint", "complaint_of", "decode"]
 UNREADABLE: Final = (ValueError, RecursionError)
 """What msgspec raises for bytes that are not JSON, not UTF-8, or nested without end."""
 
-_MAX_TEXT: Final = 4000
+_MAX_TEXT: Final = 2000
 
 
 class Complaint(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from probes.surfaces import Surface
 from state.faults import Fault
 from state.outcome import Usage
 
-__all__ = ["Meaning", "is_plain", "read_event"]
+__all__ = ["SAYS_NOTHING", "Meaning", "read_event", "skim_event"]
 
 
 class Meaning(msgspec.Struct, frozen=True):
@@ -33,10 +33,10 @@ class _Choice(msgspec.Struct, frozen=True):
 
 
 class _Skimmed(msgspec.Struct, frozen=True):
-    """The least that tells a plain content chunk from one that says more."""
+    """What a chunk may say beside its content."""
 
     choices: list[_Choice] | None = None
-    usage: Any = None
+    usage: Tokens | None = None
     error: Any = None
 
 
@@ -53,7 +53,8 @@ class _Chunk(msgspec.Struct, frozen=True):
 
 _SKIM: Final = msgspec.json.Decoder(_Skimmed)
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
-_NOTHING: Final = Meaning()
+SAYS_NOTHING: Final = Meaning()
+_FINISHED: Final = Meaning(finished=True)
 _DATA: Final = b"data: {"
 _NAME: Final = b"event: "
 _DONE: Final = b"[DONE]"
@@ -67,19 +68,31 @@ _TEXTS: Final = ("delta", "text", "thinking", "refusal", "arguments", "transcrip
 _EMPTY_BLOCKS: Final = frozenset({"text", "thinking"})
 
 
-def is_plain(event: bytes) -> bool:
-    """Return whether an event of a committed stream says nothing but content; quick, and right when True."""
+def skim_event(event: bytes) -> Meaning | None:
+    """Return what an event says beside content, read quickly; None where only `read_event` can tell."""
     if event.startswith(_DATA):
-        try:
-            chunk = _SKIM.decode(event[6:])
-        except UNREADABLE:
-            return False
-        if chunk.usage is not None or chunk.error is not None or chunk.choices is None:
-            return False
-        return not any(choice.finish_reason for choice in chunk.choices)
-    if event.startswith(_NAME):
-        return event[7 : event.find(b"\n")].rstrip(b"\r") not in _TELLING
-    return False
+        return _skim_chunk(event[len(_DATA) - 1 :])
+    if event.startswith(_NAME) and event[7 : event.find(b"\n")].rstrip(b"\r") not in _TELLING:
+        return SAYS_NOTHING
+    return None
+
+
+def _skim_chunk(data: bytes) -> Meaning | None:
+    try:
+        chunk = _SKIM.decode(data)
+    except UNREADABLE:
+        return None
+    if chunk.choices is None or chunk.error is not None:
+        return None
+    finished = False
+    for choice in chunk.choices:
+        if choice.finish_reason:
+            if choice.finish_reason == "error":
+                return None
+            finished = True
+    if chunk.usage is None:
+        return _FINISHED if finished else SAYS_NOTHING
+    return Meaning(finished=finished, usage=chunk.usage.usage())
 
 
 def read_event(surface: Surface, event: bytes) -> Meaning:
@@ -124,7 +137,7 @@ def _read_strange_chunk(surface: Surface, data: bytes) -> Meaning:
     """Read a chunk of unknown types: what is not understood is forwarded, not condemned."""
     value = decode(data)
     if not isinstance(value, dict):
-        return _NOTHING
+        return SAYS_NOTHING
     if value.get("error"):
         return Meaning(diagnosis=hidden_error(surface, _as_error(data)))
     choices = value.get("choices")
@@ -156,7 +169,7 @@ def _read_message(kind: str, value: dict[str, Any]) -> Meaning:
         case "message_stop":
             return Meaning(finished=True)
         case _:
-            return _NOTHING
+            return SAYS_NOTHING
 
 
 def _read_message_delta(stop_reason: object, usage: Usage | None) -> Meaning:
@@ -169,7 +182,7 @@ def _read_message_delta(stop_reason: object, usage: Usage | None) -> Meaning:
 def _read_response(kind: str, value: dict[str, Any]) -> Meaning:
     match kind:
         case "response.created" | "response.in_progress" | "response.queued":
-            return _NOTHING
+            return SAYS_NOTHING
         case "response.completed" | "response.incomplete" | "response.failed":
             return _read_response_end(kind, _object(value, "response"))
         case "response.output_item.added" | "response.output_item.done":

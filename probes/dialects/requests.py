@@ -2,7 +2,7 @@
 
 Paths are joined to `base_url` exactly as each dialect documents its own: an `openai` base_url carries the `/v1`
 (`https://api.openai.com/v1`), an `anthropic` one does not (`https://api.anthropic.com`), a `simulated` one is a bare
-origin. A Unix socket has no room for a prefix, so there the whole path is sent. The path always starts with `/`:
+origin. A Unix socket that names no prefix (`unix:///run/x.sock`) gets the whole path. A path always starts with `/`:
 who joins it drops a slash that ends the base_url.
 """
 
@@ -82,7 +82,7 @@ class RequestForm:
         key = provider.api_key.value
         self._bearer = (("authorization", f"Bearer {key}"),) if key else ()
         self._x_api_key = (("x-api-key", key),) if key else ()
-        whole = provider.dialect is not Dialect.OPENAI or provider.base_url.startswith("unix:")
+        whole = provider.dialect is not Dialect.OPENAI or _is_bare_socket(provider.base_url)
         self._paths = {surface: surface.value if whole else surface.value[3:] for surface in Surface}
         self._models = "/v1/models" if whole else "/models"
 
@@ -175,6 +175,10 @@ def liveness_request(provider: Provider) -> UpstreamRequest:
 def canary_request(provider: Provider, model: str) -> UpstreamRequest:
     """Return a request for a few tokens of `model`."""
     return RequestForm(provider).canary(model)
+
+
+def _is_bare_socket(base_url: str) -> bool:
+    return base_url.startswith("unix:") and ":/" not in base_url.removeprefix("unix:").lstrip("/")
 
 
 def _unlisted(headers: list[tuple[str, str]], connection: str) -> list[tuple[str, str]]:

@@ -13,8 +13,9 @@ MAX_EVENT_BYTES: Final = 1 << 20
 
 _HEAD_BYTES: Final = 1024
 _LONGEST_END: Final = 4
-# Two line ends; the first is taken whole, so that one CRLF is never read as two.
-_EVENT_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
+# Two line ends, of which one CRLF is only one. The first pattern is enough, and quick, where no CR stands alone.
+_EVENT_END: Final = re.compile(rb"\n\r?\n")
+_ANY_EVENT_END: Final = re.compile(rb"\n(?:\r?\n|\r)|\r(?!\n)(?:\r\n|\r)")
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -34,8 +35,11 @@ class EventSplitter:
             return (piece,) if len(piece) <= MAX_EVENT_BYTES else (piece[:_HEAD_BYTES],)
         begin, search_from = 0, max(0, len(waiting) - _LONGEST_END + 1)
         waiting += piece
+        lone_cr = waiting.count(b"\r", search_from) != waiting.count(b"\r\n", search_from)
         events = []
-        for end in [found.end() for found in _EVENT_END.finditer(waiting, search_from)]:
+        for end in [
+            found.end() for found in (_ANY_EVENT_END if lone_cr else _EVENT_END).finditer(waiting, search_from)
+        ]:
             events.append(self._whole(bytes(waiting[begin:end])))
             begin = end
         del waiting[:begin]

@@ -11,7 +11,7 @@ from typing import Final
 
 from probes.dialects.classify import Diagnosis, looks_like_html
 from probes.dialects.complaints import decode
-from probes.dialects.events import Meaning, is_plain, read_event
+from probes.dialects.events import SAYS_NOTHING, Meaning, read_event, skim_event
 from probes.dialects.replies import hidden_error
 from probes.dialects.sse import EventSplitter
 from probes.surfaces import Surface
@@ -84,8 +84,11 @@ class StreamReader:
 
     def _watch(self, piece: bytes) -> None:
         for event in self._splitter.feed(piece):
-            if not (self.committed and is_plain(event)):
-                self._fold(read_event(self._surface, event))
+            meaning = skim_event(event) if self.committed else None
+            if meaning is None:
+                meaning = read_event(self._surface, event)
+            if meaning is not SAYS_NOTHING:
+                self._fold(meaning)
 
     def _fold(self, meaning: Meaning) -> None:
         self._fold_unsent(meaning)

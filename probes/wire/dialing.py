@@ -49,12 +49,27 @@ async def dial(route: Route, protocol: Callable[[], P]) -> P:
     """
     loop = asyncio.get_running_loop()
     sock = await _open_socket(route)
-    if route.origin.scheme == "unix":
-        _, connected = await loop.create_unix_connection(protocol, sock=sock)
-    else:
-        name = route.origin.host if route.tls else None
-        _, connected = await loop.create_connection(protocol, sock=sock, ssl=route.tls, server_hostname=name)
+    with ExitStack() as undo:
+        undo.callback(_let_go, loop, sock)
+        if route.origin.scheme == "unix":
+            transport, connected = await loop.create_unix_connection(protocol, sock=sock)
+        else:
+            name = route.origin.host if route.tls else None
+            transport, connected = await loop.create_connection(
+                protocol, sock=sock, ssl=route.tls, server_hostname=name
+            )
+        if not transport.is_closing():
+            undo.pop_all()
     return connected
+
+
+def _let_go(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    """Leave a descriptor to uvloop, which may have closed it without telling the socket object.
+
+    That object would close whatever has the same number by then. asyncio's transports close the object itself.
+    """
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        sock.detach()
 
 
 async def _open_socket(route: Route) -> socket.socket:

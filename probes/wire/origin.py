@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-__all__ = ["Origin", "origin_of"]
+__all__ = ["Origin", "host_name", "origin_of"]
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -48,7 +48,7 @@ def origin_of(base_url: str) -> Origin:
         raise ValueError(f"{parts.scheme!r} is no scheme of a base URL; use http://, https:// or unix:///path.sock")
     if not parts.hostname:
         raise ValueError("the base URL names no host")
-    host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
+    host = host_name(parts.hostname)
     port = parts.port or _PORTS[parts.scheme]
     return Origin(
         scheme=parts.scheme,
@@ -59,9 +59,17 @@ def origin_of(base_url: str) -> Origin:
     )
 
 
+def host_name(written: str) -> str:
+    """Return a host as the wire spells it. Raises ValueError where it can be the name of none."""
+    try:
+        return written.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise ValueError(f"{written!r} cannot be the name of a host") from None
+
+
 def _socket_origin(parts: SplitResult) -> Origin:
     path, _, prefix = parts.path.partition(":/")
-    if parts.netloc or not path.startswith("/"):
+    if parts.netloc or not path.startswith("/") or path.endswith("/"):
         raise ValueError("a Unix socket's base URL has three slashes and an absolute path: unix:///run/x.sock")
     return Origin(
         scheme="unix",

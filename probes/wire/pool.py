@@ -34,7 +34,7 @@ class Pool:
     def __init__(
         self, provider: Provider, route: Route, live: set[Connection], when_stale: Callable[[str], None]
     ) -> None:
-        """Keep every connection in `live` from its start to its end."""
+        """Keep every open connection in `live`."""
         self.provider = provider
         self._route = route
         self._heads = Heads(route.origin, route.proxy)
@@ -78,10 +78,6 @@ class Pool:
             connection.abort()
         self._idle.clear()
 
-    def made(self, connection: Connection) -> None:
-        """Count a connection that opened."""
-        self._live.add(connection)
-
     def lost(self, connection: Connection) -> None:
         """Forget a connection that ended."""
         self._live.discard(connection)
@@ -90,7 +86,10 @@ class Pool:
 
     async def _connect(self) -> Connection:
         with connecting(self._route.place, self.provider.timeouts.connect):
-            return await dial(self._route, lambda: Connection(self._route.origin.place, self))
+            connection = await dial(self._route, lambda: Connection(self._route.origin.place, self))
+        if not connection.closed:  # counted only here: uvloop never reports the end of one that was cancelled before
+            self._live.add(connection)
+        return connection
 
     def _take(self) -> Connection | None:
         now = self._loop.time()

@@ -27,14 +27,10 @@ _BY_US = ConnectionAbortedError()
 
 
 class Keeper(Protocol):
-    """Who wants to know which connections exist."""
-
-    def made(self, connection: Connection) -> None:
-        """Take note of a connection that opened."""
-        ...
+    """Who wants to know which connections are no more."""
 
     def lost(self, connection: Connection) -> None:
-        """Take note of its end; called once for each that was made."""
+        """Take note of the end of a connection."""
         ...
 
 
@@ -57,7 +53,7 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, place: str, keeper: Keeper) -> None:
-        """Name the peer `place` in messages, and tell `keeper` of the connection's start and end."""
+        """Name the peer `place` in messages, and tell `keeper` of the connection's end."""
         self.answer = Answer(place)
         self.closed = False
         """Whether it can no longer be used, by whoever's doing."""
@@ -146,7 +142,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its class
-        self._keeper.made(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, hold the peer back where nobody reads, and wake whoever waits."""

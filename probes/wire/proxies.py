@@ -9,7 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 import msgspec
 
 from probes.policy import Secret
-from probes.wire.origin import Origin
+from probes.wire.origin import Origin, host_name
 
 __all__ = ["Proxy", "proxy_for"]
 
@@ -50,7 +50,7 @@ def _proxy_at(url: str) -> Proxy:
             "name such a proxy, or list the provider's host in NO_PROXY"
         )
     return Proxy(
-        host=parts.hostname,
+        host=host_name(parts.hostname),
         port=parts.port or 80,
         credentials=_basic(parts.username, parts.password),
     )

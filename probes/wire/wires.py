@@ -6,7 +6,6 @@ import ssl
 from collections import Counter
 from collections.abc import Iterable
 
-import anyio
 import anyio.lowlevel
 
 from probes.calls import Unreachable, UpstreamRequest
@@ -73,7 +72,7 @@ class Wires:
 
     def _replace(self, provider: Provider) -> Pool:
         if self._closed:
-            raise anyio.ClosedResourceError
+            raise Unreachable(f"provider {provider.name} was not asked: fairlead is stopping")
         pool = Pool(provider, self._route(provider), self._live, self._count_stale)
         if provider.name in self._pools:
             self._pools[provider.name].close()

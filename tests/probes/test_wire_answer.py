@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,6 @@ from hypothesis import strategies as st
 
 from probes.calls import CutShort, Disconnected, Garbled
 from probes.wire.answer import MAX_HEAD, Answer
-from state.errors import WireError
 from tests.rigs.peers import answer, chunked, head
 
 BODIES = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
@@ -26,7 +27,7 @@ ANSWERS = st.one_of(
 def cut_at(data: bytes, cuts: list[int]) -> list[bytes]:
     """Cut `data` apart at the given places."""
     edges = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if end > start]
+    return [data[start:end] for start, end in pairwise(edges) if end > start]
 
 
 @given(ANSWERS, st.lists(st.integers(0, 2000), max_size=12), st.lists(st.booleans(), min_size=13, max_size=13))
@@ -63,13 +64,11 @@ def test_no_proper_part_of_a_framed_answer_is_whole(case: tuple[bytes, bytes, bo
 
 
 @given(st.binary(max_size=300), st.booleans())
-def test_whatever_arrives_is_an_answer_or_a_wire_error(data: bytes, prefixed: bool) -> None:  # noqa: FBT001 - an example
-    """No bytes at all raise anything but a WireError."""
+def test_whatever_arrives_is_an_answer_or_garbled(data: bytes, prefixed: bool) -> None:  # noqa: FBT001 - an example
+    """No bytes at all raise anything but Garbled."""
     parser = Answer("there")
-    try:
+    with suppress(Garbled):
         parser.feed(head("transfer-encoding: chunked") + data if prefixed else data)
-    except WireError as error:
-        assert isinstance(error, Garbled)
 
 
 def test_one_parser_serves_answer_after_answer() -> None:

@@ -1,21 +1,19 @@
-"""Connections: how they are opened, kept, reused, found dead and closed."""
+"""Connections: how they are kept, reused, found dead and closed."""
 
 from __future__ import annotations
-
-import socket
-from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import msgspec
 import pytest
 
-from probes.calls import ConnectTimedOut, Disconnected, Unreachable
+from probes.calls import Disconnected, Unreachable
 from probes.policy import Provider
-from probes.wire import Wires, dialing, pool
+from probes.wire import Wires, pool
 from state.errors import WireError
 from state.faults import Fault
-from tests.rigs.peers import EVERY_LOOP, Close, Gate, Reset, Send, answer, chunked, head, on_loop, peer
+from tests.rigs.loops import EVERY_LOOP, on_loop
+from tests.rigs.peers import Close, Gate, Reset, Send, answer, chunked, head, peer
 from tests.rigs.wires import ASK, body_of, opened, provider_at
 
 OK = Send(answer(b"ok"))
@@ -197,6 +195,22 @@ def test_what_idled_too_long_is_closed(loop: str, monkeypatch: pytest.MonkeyPatc
 
 
 @EVERY_LOOP
+def test_what_expired_between_two_sweeps_is_not_used(loop: str) -> None:
+    """A connection past its time is closed when it would be taken, sweep or no sweep."""
+
+    async def main() -> None:
+        async with peer([OK]) as rude, opened() as wires:
+            await ask(wires, provider_at(rude.base_url))
+            (connection,) = wires._live
+            connection.idle_until = 0.0
+            await ask(wires, provider_at(rude.base_url))
+            assert connection.closed
+            assert rude.accepted == 2
+
+    on_loop(loop, main)
+
+
+@EVERY_LOOP
 def test_no_more_than_so_many_connections_idle(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound, the connection that idled longest goes."""
     monkeypatch.setattr(pool, "MAX_IDLE", 2)
@@ -260,7 +274,7 @@ def test_closing_ends_what_is_under_way(loop: str) -> None:
                 await anyio.wait_all_tasks_blocked()
                 await wires.aclose()
             await rude.left.wait()
-            with pytest.raises(anyio.ClosedResourceError):
+            with pytest.raises(Unreachable, match="fairlead is stopping"):
                 await wires.open(provider_at(rude.base_url), ASK)
 
     on_loop(loop, main)
@@ -269,141 +283,6 @@ def test_closing_ends_what_is_under_way(loop: str) -> None:
 async def _expect_failure(read: object) -> None:
     with pytest.raises(WireError):
         await read()  # type: ignore[operator]
-
-
-@EVERY_LOOP
-def test_a_unix_socket_serves_like_any_host(loop: str, tmp_path: Path) -> None:
-    """`unix:///path.sock` reaches an HTTP server there, under a prefix where one is named."""
-    path = str(tmp_path / "llm.sock")
-
-    async def main() -> None:
-        async with peer([OK], path=path) as rude, opened() as wires:
-            await ask(wires, provider_at(rude.base_url))
-            await ask(wires, provider_at(rude.base_url + ":/v1"))
-            assert [heard.path for heard in rude.heard] == ["/chat/completions", "/v1/chat/completions"]
-            assert rude.heard[0].headers["host"] == "localhost"
-
-    on_loop(loop, main)
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-@EVERY_LOOP
-def test_no_connection_is_told_with_its_reason(loop: str, tmp_path: Path) -> None:
-    """Refused, no socket, no such name, no usable URL: each is unreachable, and its text says which."""
-    port = free_port()
-    cases = {
-        f"http://127.0.0.1:{port}": f"connection refused by 127.0.0.1:{port}",
-        f"http://localhost:{port}": f"connection refused by localhost:{port}",
-        f"unix://{tmp_path}/none.sock": f"there is no socket at {tmp_path}/none.sock",
-        "http://256.0.0.1.invalid": "256.0.0.1.invalid:80",
-        "ftp://127.0.0.1": "provider lab cannot be reached: 'ftp' is no scheme",
-        "unix://relative.sock": "three slashes",
-    }
-
-    async def main() -> None:
-        async with opened() as wires:
-            for url, words in cases.items():
-                with pytest.raises(Unreachable) as caught:
-                    await wires.open(provider_at(url), ASK)
-                assert words in str(caught.value)
-
-    on_loop(loop, main)
-
-
-@EVERY_LOOP
-def test_connecting_has_a_deadline(loop: str) -> None:
-    """A host that takes no connection is given up after `timeouts.connect`, as a timeout."""
-
-    async def main() -> None:
-        with socket.socket() as full:
-            full.bind(("127.0.0.1", 0))
-            full.listen(0)
-            place = full.getsockname()
-            with socket.create_connection(place), socket.socket() as second:
-                second.settimeout(0)
-                second.connect_ex(place)
-                async with opened() as wires:
-                    with pytest.raises(ConnectTimedOut, match=r"connect timed out after 0\.05s") as caught:
-                        await wires.open(provider_at(f"http://127.0.0.1:{place[1]}", connect_s=0.05), ASK)
-                    assert caught.value.fault is Fault.TIMEOUT
-
-    on_loop(loop, main)
-
-
-@EVERY_LOOP
-def test_a_full_unix_socket_is_waited_for(loop: str, tmp_path: Path) -> None:
-    """A backlog that is full for a moment is no failure; one that stays full is a timeout."""
-    path = str(tmp_path / "full.sock")
-
-    async def main() -> None:
-        with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as first:
-            full.bind(path)
-            full.listen(0)
-            first.connect(path)
-            async with opened() as wires:
-                with pytest.raises(ConnectTimedOut):
-                    await wires.open(provider_at(f"unix://{path}", connect_s=0.05), ASK)
-
-    on_loop(loop, main)
-
-
-@EVERY_LOOP
-def test_addresses_race_and_the_first_to_answer_wins(loop: str) -> None:
-    """A name with a dead address beside a live one connects to the live one."""
-
-    async def main() -> None:
-        async with peer([OK]) as rude:
-            live = int(rude.place.partition(":")[2])
-            dead = free_port()
-            addresses = [(socket.AF_INET, ("127.0.0.1", port)) for port in (dead, live)]
-            with await dialing._race(addresses) as sock:
-                assert sock.getpeername() == ("127.0.0.1", live)
-            with pytest.raises(ConnectionRefusedError):
-                await dialing._race(addresses[:1])
-
-    on_loop(loop, main)
-
-
-@EVERY_LOOP
-def test_the_families_of_a_name_take_turns(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken IPv6 costs one head start, not one for each of its addresses."""
-    found = [(socket.AF_INET6, ("::1", 1)), (socket.AF_INET6, ("::2", 1)), (socket.AF_INET, ("127.0.0.1", 1))]
-
-    def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
-        return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in found]
-
-    async def main() -> None:
-        monkeypatch.setattr(socket, "getaddrinfo", resolve)
-        assert [where[0] for _, where in await dialing._addresses("x", 1)] == ["::1", "127.0.0.1", "::2"]
-        monkeypatch.undo()
-
-    on_loop(loop, main)
-
-
-@EVERY_LOOP
-def test_many_cancelled_at_any_moment_leave_nothing(loop: str) -> None:
-    """Whatever an exchange was doing when it was cancelled, its connection is idle or gone."""
-
-    async def main() -> None:
-        async with peer([Send(chunked(b"o", b"k"))]) as rude, opened() as wires:
-            provider = provider_at(rude.base_url)
-            for turns in range(40):
-                async with anyio.create_task_group() as tasks:
-                    for _ in range(4):
-                        tasks.start_soon(ask, wires, provider)
-                    for _ in range(turns % 20):
-                        await anyio.lowlevel.checkpoint()
-                    tasks.cancel_scope.cancel()
-            assert await ask(wires, provider) == b"ok"
-            assert all(connection.idle_until is not None or connection.closed for connection in wires._live)
-
-    on_loop(loop, main)
 
 
 def test_what_wires_hold_can_be_seen() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,10 +22,8 @@ from typing import Any
 import anyio
 import anyio.abc
 import anyio.lowlevel
-import pytest
 
 __all__ = [
-    "EVERY_LOOP",
     "Close",
     "Dribble",
     "Flood",
@@ -36,26 +34,13 @@ __all__ = [
     "Reset",
     "Script",
     "Send",
+    "StartTls",
     "answer",
     "chunk",
     "chunked",
     "head",
-    "on_loop",
     "peer",
 ]
-
-EVERY_LOOP = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-
-
-def on_loop(loop: str, main: Callable[[], Awaitable[None]]) -> None:
-    """Run `main` on the named loop, for ten seconds at most."""
-
-    async def bounded() -> None:
-        with anyio.fail_after(10):
-            await main()
-
-    anyio.run(bounded, backend_options={"use_uvloop": loop == "uvloop"})
-
 
 # What a peer may do.
 
@@ -105,7 +90,14 @@ class HalfClose:
     """Say that nothing more will come, and go on listening."""
 
 
-Step = Send | Dribble | Flood | Gate | Close | Reset | HalfClose
+@dataclass(frozen=True)
+class StartTls:
+    """Go on in TLS, as a proxy's tunnel does."""
+
+    context: ssl.SSLContext
+
+
+Step = Send | Dribble | Flood | Gate | Close | Reset | HalfClose | StartTls
 Script = Sequence[Step]
 
 
@@ -270,6 +262,8 @@ class _Talk:
                     await self._flood(step)
                 case Gate(event):
                     await event.wait()
+                case StartTls(context):
+                    self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
                 case HalfClose():
                     self.sock.shutdown(socket.SHUT_WR)
                 case Close():

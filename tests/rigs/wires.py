@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 
 from probes.calls import UpstreamReply, UpstreamRequest
 from probes.policy import Dialect, Provider, Timeouts
-from probes.wire import Wires
+from probes.wire import Reply, Wires
 from state.durations import Seconds
+from tests.rigs.peers import Peer, Script, peer
 
-__all__ = ["ASK", "body_of", "opened", "provider_at"]
+__all__ = ["ASK", "asked", "body_of", "opened", "provider_at"]
 
 ASK = UpstreamRequest(
     method="POST", path="/chat/completions", headers=(("content-type", "application/json"),), body=b"{}"
@@ -42,3 +43,10 @@ async def body_of(reply: UpstreamReply) -> bytes:
         pieces.append(piece)
     await reply.aclose()
     return b"".join(pieces)
+
+
+@asynccontextmanager
+async def asked(*scripts: Script, request: UpstreamRequest = ASK) -> AsyncIterator[tuple[Reply, Peer, Wires]]:
+    """One request to a peer with these scripts, its answer begun."""
+    async with peer(*scripts) as rude, opened() as wires:
+        yield await wires.open(provider_at(rude.base_url), request), rude, wires

@@ -1,0 +1,91 @@
+# `make demo` and `make test` need python3 (3.11 or newer, with venv) and nothing else; `make help` lists the rest.
+# Each installs what it lacks into .venv once: a second run installs nothing and needs no network.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: demo test lint format soak kill bench-quick hooks clean help
+
+# Override with `make PYTHON=/path/to/python3.12 …`.
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$candidate" && break; \
+	done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+export PIP_NO_INPUT := 1
+
+# The stamps say what is in .venv: each is renewed when what it depends on is newer.
+VENV := .venv/.made
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+ACCEPTANCE := node_modules/.installed
+
+demo: $(RUNTIME)  ## see it work: real traffic, an outage, the fallback, the recovery, the history
+	$(BIN)/fairlead demo
+
+test: lint node  ## run every check and every test
+	$(BIN)/pytest
+
+lint: $(DEV)  ## check the style, the types and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)  ## format the code and mend what can be mended mechanically
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+soak: $(DEV)  ## 2,000 requests by a real client while the primary is killed twice
+	$(BIN)/python -m benchmarks.soak
+
+kill: $(DEV)  ## kill -9 of the daemon under load, ten times: nothing that matters is forgotten
+	$(BIN)/python -m benchmarks.kill
+
+bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy; needs a C compiler
+	$(BIN)/python -m benchmarks.quick
+
+hooks: $(DEV)  ## run the checks before each commit
+	$(BIN)/pre-commit install
+
+clean:  ## remove everything that was installed or cached here
+	rm -rf .venv node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(VENV):
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one (Debian 12: apt install" \
+		"python3 python3-venv) or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is not Python 3.11" \
+		"or newer" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) cannot make environments; on" \
+		"Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "making an environment in .venv with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv .venv
+	@touch $@
+
+$(RUNTIME): $(VENV) pyproject.toml requirements/runtime.txt
+	@echo "installing fairlead and what it runs on"
+	@$(PIP) --requirement requirements/runtime.txt
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements/dev.txt
+	@echo "installing what checks and tests need"
+	@$(PIP) --requirement requirements/dev.txt
+	@touch $@
+
+# The acceptance tests drive the daemon against an independent mock provider where there is a node to run it.
+.PHONY: node
+ifneq ($(and $(shell command -v npm),$(shell node --version 2>/dev/null | grep -E '^v(2[0-9]|[3-9][0-9])\.')),)
+node: $(ACCEPTANCE)
+else
+node:
+	@echo "no npm with node 20 or newer: the acceptance tests against aimock will be skipped"
+endif
+
+$(ACCEPTANCE): package.json package-lock.json .npmrc
+	@echo "installing the mock provider of the acceptance tests"
+	@npm ci --silent --ignore-scripts && touch $@ || echo "npm could not install it: those tests will be skipped"

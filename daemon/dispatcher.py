@@ -1,0 +1,206 @@
+"""The dispatcher: grants leases on targets, keeps those who must wait in line, and refuses what cannot be served."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import assert_never
+
+import anyio
+import msgspec
+
+from daemon.routing.leases import (
+    Choice,
+    DispatcherMessage,
+    DispatcherView,
+    Lease,
+    LeaseReleased,
+    LeaseRequested,
+    NoLease,
+    NoLeaseReason,
+    RoutePreviewRequested,
+    RouteQuery,
+    RoutesReplaced,
+    ViewRequested,
+)
+from daemon.routing.policy import Routes, Strategy
+from daemon.routing.selection import Load, choose, earliest_ready
+from daemon.routing.strategies import Turn
+from probes.surfaces import Surface, speaks
+from state.mailbox import Mailbox, Reply
+from state.messages import HealthPublished
+from state.standing import HealthSnapshot
+from state.targets import TargetName, provider_of
+
+__all__ = ["Dispatcher"]
+
+_NOTHING_KNOWN = HealthSnapshot()
+
+
+class _Waiter(msgspec.Struct, frozen=True):
+    """A request in line."""
+
+    request: LeaseRequested
+    since: float
+    deadline: float
+
+
+class Dispatcher:
+    """Owns the leases, the line and the newest snapshot; everything it decides is `choose`'s decision."""
+
+    def __init__(self, mailbox: Mailbox[DispatcherMessage], routes: Routes, seed: int) -> None:
+        """Choose among `routes`; `seed` begins the sequence of draws."""
+        self._mailbox = mailbox
+        self._routes = routes
+        self._seed = seed
+        self._snapshot: HealthSnapshot | None = None
+        self._leases: dict[int, TargetName] = {}
+        self._targets: Counter[TargetName] = Counter()
+        self._providers: Counter[str] = Counter()
+        self._turns: dict[str, int] = {}
+        self._waiting: dict[str, dict[int, _Waiter]] = {}
+        self._looked_at = 0.0
+        self._curious: list[Reply[DispatcherView]] = []
+
+    async def run(self) -> None:
+        """Serve the mailbox until cancelled."""
+        while True:
+            if any(self._waiting.values()):
+                with anyio.CancelScope(deadline=self._next_wake()):
+                    await self._mailbox.arrival()
+            else:
+                await self._mailbox.arrival()
+            now = self._looked_at = anyio.current_time()
+            for message in self._mailbox.take_all():
+                self._handle(message, now)
+            if any(self._waiting.values()):
+                self._serve_line(now)
+
+    def _handle(self, message: DispatcherMessage, now: float) -> None:
+        match message:
+            case LeaseRequested():
+                self._requested(message, now)
+            case LeaseReleased(ticket=ticket):
+                self._released(ticket)
+            case HealthPublished(snapshot=snapshot):
+                self._snapshot = snapshot
+                self._satisfy()
+            case RoutesReplaced(routes=routes):
+                self._routes = routes
+            case RoutePreviewRequested(query=query, reply=reply):
+                reply.send(self._choose(query, now))
+            case ViewRequested(reply=reply):
+                self._curious.append(reply)
+                self._satisfy()
+            case _:
+                assert_never(message)
+
+    def _requested(self, request: LeaseRequested, now: float) -> None:
+        workload = request.query.workload
+        line = self._waiting.setdefault(workload.name, {})
+        if not line and self._snapshot is not None:
+            choice = self._choose(request.query, now)
+            if choice.chosen is not None:
+                self._grant(request, choice, choice.chosen, 0.0)
+                return
+        waiter = _Waiter(request, now, min(request.query.deadline, now + workload.max_wait))
+        if len(line) >= workload.max_waiting:
+            self._refuse(waiter, self._choose(request.query, now), NoLeaseReason.QUEUE_FULL, now)
+        elif self._may_wait(waiter, now):
+            line[request.ticket] = waiter
+        else:
+            self._refuse(waiter, self._choose(request.query, now), self._why_not(request.query), now)
+
+    def _released(self, ticket: int) -> None:
+        target = self._leases.pop(ticket, None)
+        if target is None:
+            for line in self._waiting.values():
+                line.pop(ticket, None)
+            return
+        self._targets[target] -= 1
+        self._providers[provider_of(target)] -= 1
+
+    def _serve_line(self, now: float) -> None:
+        """Grant what can be granted, oldest first in each line, and refuse whose time is over.
+
+        A waiter who asks for the same as one who just got nothing is passed over without asking again.
+        """
+        for line in self._waiting.values():
+            hopeless: set[tuple[Surface, tuple[TargetName, ...]]] = set()
+            for waiter in list(line.values()):
+                query = waiter.request.query
+                choice = self._choose(query, now) if (query.surface, query.tried) not in hopeless else None
+                if choice is not None and choice.chosen is not None:
+                    del line[waiter.request.ticket]
+                    self._grant(waiter.request, choice, choice.chosen, now - waiter.since)
+                    continue
+                hopeless.add((query.surface, query.tried))
+                if now >= waiter.deadline:
+                    del line[waiter.request.ticket]
+                    self._refuse(waiter, choice or self._choose(query, now), self._why_not(query), now)
+
+    def _choose(self, query: RouteQuery, now: float) -> Choice:
+        turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
+        return choose(query, self._routes, self._known, Load(self._targets, self._providers, turn), now)
+
+    @property
+    def _known(self) -> HealthSnapshot:
+        return self._snapshot or _NOTHING_KNOWN
+
+    def _grant(self, request: LeaseRequested, choice: Choice, target: TargetName, waited_s: float) -> None:
+        self._leases[request.ticket] = target
+        self._targets[target] += 1
+        self._providers[provider_of(target)] += 1
+        self._seed += 1
+        workload = request.query.workload
+        if workload.strategy is Strategy.ROUND_ROBIN:
+            self._turns[workload.name] = workload.targets.index(target) + 1
+        request.reply.send(Lease(ticket=request.ticket, target=target, choice=choice, waited_s=waited_s))
+
+    def _refuse(self, waiter: _Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
+        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._load(), now)
+        retry_after_s = None if ready_at is None else ready_at - now
+        waiter.request.reply.send(
+            NoLease(reason=reason, choice=choice, retry_after_s=retry_after_s, waited_s=now - waiter.since)
+        )
+
+    def _load(self) -> Load:
+        return Load(self._targets, self._providers)
+
+    def _may_wait(self, waiter: _Waiter, now: float) -> bool:
+        """Whether some target may become available before the waiter's time is over."""
+        if self._snapshot is None:
+            return True
+        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._load(), now)
+        return ready_at is not None and ready_at < waiter.deadline
+
+    def _why_not(self, query: RouteQuery) -> NoLeaseReason:
+        places = [self._routes.places[target] for target in query.workload.targets if target in self._routes.places]
+        if not any(speaks(place.dialect, query.surface) for place in places):
+            return NoLeaseReason.INCOMPATIBLE
+        if set(query.workload.targets) <= set(query.tried):
+            return NoLeaseReason.EXHAUSTED
+        return NoLeaseReason.NO_TARGET
+
+    def _next_wake(self) -> float:
+        """When the first waiter's time is over, or a block that stands in somebody's way ends."""
+        deadlines = [waiter.deadline for line in self._waiting.values() for waiter in line.values()]
+        blocks = [
+            health.blocked_until
+            for health in self._known.targets.values()
+            if health.blocked_until is not None and health.blocked_until > self._looked_at
+        ]
+        return min([*deadlines, *blocks])
+
+    def _satisfy(self) -> None:
+        """Show the view to those who asked, once there is something to show."""
+        if self._snapshot is None:
+            return
+        for reply in self._curious:
+            view = DispatcherView(
+                snapshot=self._snapshot,
+                routes=self._routes,
+                in_flight=dict(self._targets),
+                waiting={name: len(line) for name, line in self._waiting.items() if line},
+            )
+            reply.send(view)
+        self._curious.clear()

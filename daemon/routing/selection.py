@@ -1,0 +1,129 @@
+"""Choosing a target: every candidate is either scored or skipped for a reason that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from daemon.routing.leases import Candidate, Choice, RouteQuery
+from daemon.routing.policy import Routes, Strategy
+from daemon.routing.strategies import STRATEGIES, Contender, Turn
+from probes.surfaces import speaks
+from state.standing import HealthSnapshot, Standing
+from state.targets import TargetName
+
+__all__ = ["Load", "choose", "earliest_ready"]
+
+_SOON = -1.0
+_NEVER = float("inf")
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What is under way, as the dispatcher counts it; only read."""
+
+    targets: Mapping[TargetName, int]
+    providers: Mapping[str, int]
+    turn: Turn = Turn()
+
+
+class _Obstacle(msgspec.Struct, frozen=True):
+    """Why a target cannot take the request, and when that may end."""
+
+    reason: str
+    ends_at: float = _NEVER
+
+
+def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Load, now: float) -> Choice:
+    """Return the choice for `query` at `now`, monotonic seconds; `chosen` is None where nothing is available."""
+    workload = query.workload
+    candidates, contenders = _sorted_out(query, (routes, snapshot, load), now)
+    scored = STRATEGIES[workload.strategy](contenders, workload, load.turn)
+    best: Contender | None = None
+    lowest = _NEVER
+    for contender, (score, terms) in zip(contenders, scored, strict=True):
+        candidates.append(Candidate(target=contender.health.target, score=score, terms=terms))
+        if best is None or score < lowest:
+            best, lowest = contender, score
+    chosen = best.health.target if best else None
+    primary = _primary(query, routes) if workload.strategy is Strategy.PRIORITY else chosen
+    return Choice(
+        chosen=chosen,
+        strategy=workload.strategy,
+        reason=_reason(workload.strategy, best, primary, candidates),
+        candidates=tuple(candidates),
+        seed=load.turn.seed,
+        primary=primary,
+    )
+
+
+def earliest_ready(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Load, now: float) -> float | None:
+    """Return when some target may take the request: `now` where any release could do it, None where none will."""
+    obstacles = [_obstacle(target, query, (routes, snapshot, load), now) for target in query.workload.targets]
+    ends = [max(now, obstacle.ends_at) for obstacle in obstacles if obstacle is not None and obstacle.ends_at < _NEVER]
+    return min(ends, default=None)
+
+
+def _sorted_out(
+    query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float
+) -> tuple[list[Candidate], list[Contender]]:
+    """Return the skipped candidates, and those that could take the request."""
+    _, snapshot, load = known
+    skipped: list[Candidate] = []
+    contenders: list[Contender] = []
+    for index, target in enumerate(query.workload.targets):
+        obstacle = _obstacle(target, query, known, now)
+        if obstacle is None:
+            contenders.append(Contender(index, snapshot.targets[target], load.targets.get(target, 0)))
+        else:
+            skipped.append(Candidate(target=target, skipped=obstacle.reason))
+    return skipped, contenders
+
+
+def _obstacle(
+    target: TargetName, query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float
+) -> _Obstacle | None:
+    routes, snapshot, load = known
+    place = routes.places.get(target)
+    health = snapshot.targets.get(target)
+    if place is None or health is None:
+        return _Obstacle("not known any more")
+    if target in query.tried:
+        return _Obstacle("already tried")
+    if not speaks(place.dialect, query.surface):
+        return _Obstacle(f"speaks {place.dialect.value} only")
+    if health.drained:
+        reason = f"drained: {health.drain_reason}" if health.drain_reason else "drained"
+        return _Obstacle(reason, _NEVER if health.drained_until is None else health.drained_until)
+    if health.standing is Standing.COOLING:
+        until = health.until or now
+        return _Obstacle(f"cooling for {max(0.0, until - now):.1f}s: {health.cause}", until)
+    if health.blocked_until is not None and health.blocked_until > now:
+        return _Obstacle(f"rate limited for {health.blocked_until - now:.1f}s", health.blocked_until)
+    if load.providers.get(place.provider, 0) >= place.max_in_flight:
+        return _Obstacle(f"full: {place.max_in_flight} in flight", _SOON)
+    if health.standing is Standing.PROBATION and load.targets.get(target, 0):
+        return _Obstacle("on probation, its trial is under way", _SOON)
+    return None
+
+
+def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
+    for target in query.workload.targets:
+        place = routes.places.get(target)
+        if place is not None and speaks(place.dialect, query.surface):
+            return target
+    return None
+
+
+def _reason(strategy: Strategy, best: Contender | None, primary: TargetName | None, candidates: list[Candidate]) -> str:
+    if best is None:
+        return "no target is available"
+    if primary not in {None, best.health.target}:
+        why = next((candidate.skipped for candidate in candidates if candidate.target == primary), "")
+        return f"{primary} is passed over: {why}"
+    if best.health.standing is Standing.PROBATION:
+        return "a trial after its cooldown"
+    if strategy is Strategy.LOWEST_LATENCY:
+        expected = best.health.expected_s
+        return "nothing is known of it yet" if expected is None else f"lowest latency, {expected * 1e3:.0f} ms expected"
+    return {Strategy.PRIORITY: "first in order", Strategy.ROUND_ROBIN: "its turn"}.get(strategy, "drawn by weight")

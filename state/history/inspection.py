@@ -1,0 +1,171 @@
+"""Read-only SQL on the history, for everyone but the recorder.
+
+Synchronous, and light to import, since the command line uses it. It works while the daemon runs, after it stopped, and
+after it was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from state.errors import HistoryError
+
+__all__ = ["Cell", "QueryLimits", "ResultTable", "open_for_reading", "query"]
+
+Cell: TypeAlias = str | int | float | bytes | None
+
+_STEPS_BETWEEN_LOOKS: Final = 10_000
+"""Steps of SQLite's machine between two looks at the clock: well under a millisecond."""
+_BUSY_S: Final = 1.0
+_LONGEST_CELL: Final = 250_000
+"""Bytes: nothing in the history is as long, and no query may fill the memory with one row."""
+_MOST_COLUMNS: Final = 200
+
+_NOT_AS_LEFT: Final = "cannot be opened by you as its daemon left it; start the daemon, or read it as its user"
+
+_READING: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+_ASKING_PRAGMAS: Final = frozenset(
+    {
+        "application_id",
+        "collation_list",
+        "compile_options",
+        "encoding",
+        "foreign_key_list",
+        "freelist_count",
+        "function_list",
+        "index_info",
+        "index_list",
+        "index_xinfo",
+        "page_count",
+        "page_size",
+        "table_info",
+        "table_list",
+        "table_xinfo",
+        "user_version",
+    }
+)
+_TAKING_A_NAME: Final = frozenset(
+    {"foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info", "table_list", "table_xinfo"}
+)
+
+
+class QueryLimits(NamedTuple):
+    """How much one query may cost."""
+
+    seconds: float = 5.0
+    rows: int = 1000
+    size: int = 16_000_000
+    """Characters and bytes in all cells together."""
+
+
+class ResultTable(NamedTuple):
+    """What a query found. `truncated` says that there were more rows than the limits allow."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    truncated: bool
+
+
+def query(path: Path, sql: str, *, limits: QueryLimits = QueryLimits()) -> ResultTable:  # noqa: B008 - immutable
+    """Return what the one statement `sql` finds in the history at `path`.
+
+    Raises HistoryError where there is no history that can be read, the statement is wrong or would change anything, or
+    it takes longer than the limit.
+    """
+    with closing(open_for_reading(path)) as connection:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, _MOST_COLUMNS)
+        connection.set_authorizer(_authorize)
+        connection.set_progress_handler(_alarm(limits.seconds), _STEPS_BETWEEN_LOOKS)
+        with _told(path, limits):
+            return _collect(connection.execute(sql), limits)
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Return a connection that can only read the history at `path`; the caller closes it.
+
+    Raises HistoryError where there is none, or it cannot be read.
+    """
+    _look(path)
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with _told(path, QueryLimits()):
+        connection = sqlite3.connect(uri, timeout=_BUSY_S, isolation_level=None, uri=True)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _collect(cursor: sqlite3.Cursor, limits: QueryLimits) -> ResultTable:
+    """Read rows until one would be too many."""
+    columns = tuple(column[0] for column in cursor.description or ())
+    rows: list[tuple[Cell, ...]] = []
+    left = limits.size
+    for row in cursor:
+        left -= sum(len(cell) for cell in row if isinstance(cell, (str, bytes)))
+        if len(rows) == limits.rows or left < 0:
+            return ResultTable(columns, tuple(rows), truncated=True)
+        rows.append(row)
+    return ResultTable(columns, tuple(rows), truncated=False)
+
+
+def _look(path: Path) -> None:
+    """Say in plain words what SQLite would only call "unable to open database file"."""
+    try:
+        if path.is_dir():
+            raise HistoryError(f"{path} is a folder; name the history's file (--history)")
+        if not path.exists():
+            raise HistoryError(f"there is no history at {path}; start the daemon, or name its file (--history)")
+    except PermissionError as error:
+        raise HistoryError(f"{path} cannot be reached: {error.strerror}; ask for its group") from error
+    if not os.access(path, os.R_OK):
+        raise HistoryError(f"{path} may not be read by you; ask for its group, or ask the daemon instead")
+
+
+def _alarm(seconds: float) -> Callable[[], int]:
+    """Return a progress handler that ends a query once it has run for `seconds`."""
+    end = time.monotonic() + seconds
+    return lambda: int(time.monotonic() > end)
+
+
+def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _within: str | None) -> int:
+    """Allow what only reads."""
+    if action == sqlite3.SQLITE_PRAGMA:
+        allowed = first in _ASKING_PRAGMAS and (second is None or first in _TAKING_A_NAME)
+    else:
+        allowed = action in _READING and (second or "").lower() != "load_extension"
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+@contextmanager
+def _told(path: Path, limits: QueryLimits) -> Iterator[None]:
+    """Turn what sqlite3 raises into a HistoryError that says what to do."""
+    try:
+        yield
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise HistoryError(_explanation(error, path, limits)) from error
+
+
+def _explanation(error: Exception, path: Path, limits: QueryLimits) -> str:
+    known = {
+        sqlite3.SQLITE_AUTH: "only one statement that reads is allowed here; write SELECT … or WITH …",
+        sqlite3.SQLITE_INTERRUPT: f"the query took over {limits.seconds:g} s; narrow its WHERE by target and at_ms",
+        sqlite3.SQLITE_NOTADB: f"{path} is not an SQLite file; name the history's file (--history)",
+        sqlite3.SQLITE_CANTOPEN: f"{path} {_NOT_AS_LEFT}",
+        sqlite3.SQLITE_READONLY: f"{path} {_NOT_AS_LEFT}",
+        sqlite3.SQLITE_BUSY: f"{path} is locked by another program; try again",
+        sqlite3.SQLITE_CORRUPT: f"{path} is damaged ({error}); move it away, the daemon will make a new one",
+        sqlite3.SQLITE_TOOBIG: f"the query makes a value longer than {_LONGEST_CELL} bytes",
+    }
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return known.get(code) or f"{error}; sqlite_schema lists the tables and views"

@@ -1,0 +1,271 @@
+"""The recorder: the actor that writes the history, and its only writer.
+
+History never slows routing. Whatever is wrong with the file, the recorder keeps a bounded number of rows, counts what
+it had to drop, tries again, and writes down the gap as soon as it can. A kill costs at most the last 250 ms of rows: a
+row waits at most `_BATCH_S` for others, and a commit in WAL mode outlives the process.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, assert_never
+
+import anyio
+import msgspec
+
+from state.errors import HistoryError
+from state.history.backlog import Backlog
+from state.history.retention import EVERY_S, Chore, chores
+from state.history.rows import (
+    AttemptRow,
+    DecisionRow,
+    FallbackRow,
+    FlushRequested,
+    OperationRow,
+    ProbeRow,
+    RecorderMessage,
+    RequestRow,
+    TransitionRow,
+)
+from state.history.sampling import Sampling, sample
+from state.history.tables import SampledDecision, inserts_of
+from state.history.writing import HistoryFile, HistoryVanished
+from state.mailbox import Mailbox, Reply
+from state.policy import HistoryPolicy
+
+__all__ = ["UNSAVED_LIMIT", "Recorder", "RecorderState"]
+
+UNSAVED_LIMIT: Final = 10_000
+"""Rows that are kept while the file cannot be written: about 10 MB."""
+
+_TICK_S: Final = 0.025
+"""How often the mailbox is emptied while rows come. A wake-up per row would cost more than writing it."""
+_BATCH_S: Final = 0.15
+"""How long the oldest row waits for others."""
+_BATCH_ROWS: Final = 100
+"""Rows that are written at once without further waiting: the thread hop costs more than the rows (4.3 µs each)."""
+_RETRY_BASE_S: Final = 0.25
+_RETRY_MAX_S: Final = 5.0
+
+_Trouble = (sqlite3.Error, OSError, HistoryError)
+
+
+class RecorderState(msgspec.Struct, frozen=True, kw_only=True):
+    """How the recorder is, for `status` and the metrics."""
+
+    ok: bool
+    """Whether the last thing it tried to write reached the file."""
+    cause: str
+    """Why not, and what to do; empty where it is well."""
+    unsaved_rows: int
+    lost_rows: int
+    """Rows lost since the process started."""
+    path: Path
+    wal_bytes: int
+
+
+class Recorder:
+    """Writes what it is sent to the history at `path`.
+
+    `wall` returns Unix seconds; it is read at each flush, to turn the rows' monotonic times into Unix time.
+    """
+
+    def __init__(
+        self, mailbox: Mailbox[RecorderMessage], path: Path, policy: HistoryPolicy, wall: Callable[[], float]
+    ) -> None:
+        """Open nothing yet: `run` does."""
+        self._mailbox = mailbox
+        self._policy = policy
+        self._wall = wall
+        self._file = HistoryFile(path)
+        self._backlog = Backlog(UNSAVED_LIMIT)
+        self._sampling = Sampling()
+        self._chores: deque[Chore] = deque()
+        self._cause = ""
+        self._retry_s = _RETRY_BASE_S
+        self._retry_at = 0.0
+        self._chores_at = 0.0
+        self._batch_at = 0.0
+        self._taken_at = 0.0
+        self._started_ms = 0
+        self._first_at = 0.0
+        self._written = 0
+        self._closing: tuple[anyio.CancelScope, anyio.Event] | None = None
+
+    @property
+    def state(self) -> RecorderState:
+        """How it is now."""
+        return RecorderState(
+            ok=not self._cause,
+            cause=self._cause,
+            unsaved_rows=len(self._backlog) + len(self._mailbox),
+            lost_rows=self._backlog.lost,
+            path=self._file.path,
+            wal_bytes=self._file.wal_bytes,
+        )
+
+    async def run(self) -> None:
+        """Write until cancelled or closed; either way end cleanly. No state of the file raises anything."""
+        scope, ended = self._closing = anyio.CancelScope(), anyio.Event()
+        self._taken_at = anyio.current_time()
+        self._started_ms = round(self._wall() * 1000)
+        try:
+            with scope:
+                await self._save()
+                while True:
+                    await self._wait()
+                    await self._turn()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._finish()
+            ended.set()
+
+    async def close(self) -> None:
+        """End `run` once everything that waits has been written, or cannot be, and return when it has ended.
+
+        Does nothing before `run`.
+        """
+        if self._closing is not None:
+            scope, ended = self._closing
+            scope.cancel()
+            await ended.wait()
+
+    async def _wait(self) -> None:
+        """Let time pass until there may be something to do."""
+        if not self._cause and (self._backlog.owing or self._chores):
+            await anyio.sleep(_TICK_S)
+            return
+        due = self._retry_at if self._cause else self._chores_at
+        with anyio.move_on_after(max(0.0, due - anyio.current_time())):
+            await self._mailbox.arrival()
+            if self._cause:
+                await anyio.sleep(_TICK_S)
+
+    async def _turn(self) -> None:
+        """Take what came, then either write it, or do a piece of housekeeping."""
+        replies = self._take()
+        now = anyio.current_time()
+        if replies or self._due(now):
+            saved = await self._save()
+            for reply in replies:
+                reply.send(saved)
+        elif not self._cause:
+            await self._keep_house(now)
+
+    def _due(self, now: float) -> bool:
+        if self._cause:
+            return now >= self._retry_at
+        full = len(self._backlog) >= _BATCH_ROWS
+        return full or (self._backlog.owing and now >= self._batch_at)
+
+    def _take(self) -> list[Reply[bool]]:
+        """Empty the mailbox into the backlog; return who waits for a flush."""
+        now = anyio.current_time()
+        if not self._backlog.owing:
+            self._batch_at = now + _BATCH_S
+        dropped = self._mailbox.take_dropped()
+        if dropped:
+            self._backlog.lose("more rows came than the recorder could take", dropped, self._taken_at, now)
+        self._taken_at = now
+        replies = [reply for message in self._mailbox.take_all() if (reply := self._note(message)) is not None]
+        if self._cause:
+            self._backlog.trim(self._cause)
+        return replies
+
+    def _note(self, message: RecorderMessage) -> Reply[bool] | None:
+        match message:
+            case FlushRequested():
+                return message.reply
+            case DecisionRow():
+                self._sampling, stands_for = sample(self._sampling, message.at, self._policy.decisions_per_second)
+                if stands_for:
+                    self._backlog.add(SampledDecision(message, stands_for))
+            case ProbeRow() | RequestRow() | AttemptRow() | FallbackRow() | TransitionRow() | OperationRow():
+                self._backlog.add(message)
+            case _:
+                assert_never(message)
+        return None
+
+    async def _save(self) -> bool:
+        """Write everything that waits; return whether the file has it. A cancellation waits for the end of it."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._write_backlog()
+            except HistoryVanished as trouble:
+                await self._file.close()
+                self._account_for_vanished(str(trouble))
+                return await self._save()
+            except _Trouble as trouble:
+                await self._suffer(trouble)
+                return False
+        return True
+
+    async def _write_backlog(self) -> None:
+        if not self._file.is_open:
+            await self._file.open(self._started_ms)
+            self._first_at, self._written = anyio.current_time(), 0
+        now = anyio.current_time()
+        rows = (*self._backlog.rows, *self._backlog.gaps(now))
+        refused = await self._file.write(inserts_of(rows, self._wall() - now)) if rows else 0
+        self._backlog.settle()
+        self._written += len(rows) - refused
+        if refused:
+            self._backlog.lose("the schema refused them, which is a bug", refused, rows[0].at, rows[-1].at)
+        self._cause, self._retry_s = "", _RETRY_BASE_S
+
+    def _account_for_vanished(self, cause: str) -> None:
+        if self._written:
+            self._backlog.lose(cause, self._written, self._first_at, anyio.current_time())
+            self._written = 0
+
+    async def _suffer(self, trouble: Exception) -> None:
+        """Go on without the file for a while."""
+        await self._file.close()
+        self._cause = _told(trouble, self._file.path)
+        self._retry_at = anyio.current_time() + self._retry_s
+        self._retry_s = min(self._retry_s * 2, _RETRY_MAX_S)
+        self._chores.clear()
+
+    async def _keep_house(self, now: float) -> None:
+        """Do one step of the roll-ups and deletes, where any is due."""
+        if not self._chores and now >= self._chores_at:
+            self._chores.extend(chores(self._policy, round(self._wall() * 1000)))
+            self._chores_at = now + EVERY_S
+        if self._chores:
+            with anyio.CancelScope(shield=True):
+                try:
+                    if not await self._file.perform(self._chores[0]):
+                        self._chores.popleft()
+                except _Trouble as trouble:
+                    await self._suffer(trouble)
+
+    async def _finish(self) -> None:
+        """Write what still waits, and leave a file that anyone who may read it can open."""
+        replies = self._take()
+        saved = await self._save()
+        for reply in replies:
+            reply.send(saved)
+        if saved:
+            try:
+                await self._file.finish(round(self._wall() * 1000))
+            except _Trouble as trouble:
+                self._cause = _told(trouble, self._file.path)
+        await self._file.close()
+
+
+def _told(trouble: Exception, path: Path) -> str:
+    """Return what is wrong, where, and what to do, in one line."""
+    if isinstance(trouble, HistoryError):
+        return str(trouble)
+    code = getattr(trouble, "sqlite_errorcode", 0) & 0xFF
+    advice = {
+        sqlite3.SQLITE_FULL: "make room on its disk",
+        sqlite3.SQLITE_BUSY: "another program holds its lock: end it",
+        sqlite3.SQLITE_LOCKED: "another program holds its lock: end it",
+        sqlite3.SQLITE_CORRUPT: "move it away, a new one will be made",
+        sqlite3.SQLITE_NOTADB: "move it away, a new one will be made",
+    }.get(code, "look at its folder, its permissions and its disk")
+    return f"{path} cannot be written: {trouble}; {advice}"

@@ -1,0 +1,114 @@
+"""How the history stays small: what is rolled up by the hour, and what is deleted when.
+
+Pure: SQL and its parameters. The recorder performs one chore step at a time between two flushes, so each step is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from state.policy import HistoryPolicy
+
+__all__ = ["EVERY_S", "Chore", "chores"]
+
+EVERY_S: Final = 60.0
+"""Seconds between two rounds of chores. Shorter than the hour rolled up: so the views add few rows themselves."""
+
+_SLICE: Final = 2000
+"""Rows of one step: about 10 ms of work, well inside the 250 ms in which rows must reach the file."""
+_HOUR_MS: Final = 3_600_000
+_LATE_MS: Final = 15 * 60_000
+"""How long after its end an hour still takes rows that come late."""
+
+
+class Chore(msgspec.Struct, frozen=True):
+    """Statements for one transaction, to be performed again and again until the last of them changes nothing."""
+
+    statements: tuple[str, ...]
+    parameters: Mapping[str, int]
+
+
+_ADVANCE: Final = """
+UPDATE rollup_mark SET last_id = min(last_id + :slice, (SELECT max(id) FROM {source}))
+WHERE source = '{source}' AND last_id < (SELECT max(id) FROM {source})"""
+
+_SLICE_OF: Final = """
+id > (SELECT last_id FROM rollup_mark WHERE source = '{source}')
+AND id <= (SELECT last_id FROM rollup_mark WHERE source = '{source}') + :slice"""
+
+_COUNT: Final = """
+INSERT INTO evidence_hour (hour_ms, target, source, fault, n)
+SELECT at_ms - at_ms % 3600000, target, '{source}', coalesce(fault, ''), count(*) FROM {source}
+WHERE {slice} GROUP BY 1, 2, 4
+ON CONFLICT DO UPDATE SET n = n + excluded.n"""
+
+_SKETCH: Final = """
+INSERT INTO latency_sketch (hour_ms, target, measure, bucket, n)
+SELECT at_ms - at_ms % 3600000, target, '{measure}',
+  (SELECT bucket FROM latency_bucket WHERE up_to_ms >= {column} ORDER BY up_to_ms LIMIT 1) AS bucket, count(*)
+FROM attempt WHERE {slice} AND fault IS NULL AND {column} IS NOT NULL GROUP BY 1, 2, 4
+ON CONFLICT DO UPDATE SET n = n + excluded.n"""
+
+# An hour is closed once; what came later than that is in evidence_hour, and too late for the percentiles.
+_CLOSE_HOURS: Final = (
+    """
+INSERT OR IGNORE INTO latency_hour (hour_ms, target, measure, n, p50_ms, p95_ms, p99_ms)
+SELECT hour_ms, target, measure, n, p50_ms, p95_ms, p99_ms FROM _latency_open WHERE hour_ms < :open_ms""",
+    "DELETE FROM latency_sketch WHERE hour_ms < :open_ms",
+)
+
+_DELETE: Final = (
+    "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} AS old WHERE at_ms < :before_ms {spared} LIMIT :slice)"
+)
+# A restart must not forget a standing or a drain, however long ago it was taken, nor whether the last run ended.
+_SPARED: Final = {
+    "run": "AND EXISTS (SELECT 1 FROM run AS newer WHERE newer.id > old.id)",
+    "transition": """AND EXISTS (
+      SELECT 1 FROM transition AS newer WHERE newer.target = old.target AND newer.id > old.id)""",
+    "operation": """AND (old.verb NOT IN ('drain', 'resume') OR EXISTS (
+      SELECT 1 FROM operation AS newer
+      WHERE newer.target = old.target AND newer.verb IN ('drain', 'resume') AND newer.id > old.id))""",
+}
+_RAW: Final = ("probe", "request", "attempt", "fallback", "transition", "operation")
+
+
+def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
+    """Return one round of chores at Unix time `now_ms`, in order: roll-ups before the deletes that need them."""
+    rows, decisions, rollups = (
+        now_ms - round(keep * 1000) for keep in (policy.keep_rows, policy.keep_decisions, policy.keep_rollups)
+    )
+    open_ms = (now_ms - _LATE_MS) // _HOUR_MS * _HOUR_MS
+    return (
+        _rollup("attempt", _sketches()),
+        _rollup("probe", ()),
+        Chore(_CLOSE_HOURS, {"open_ms": open_ms}),
+        *(_delete(table, rows) for table in _RAW),
+        _delete("decision", decisions),
+        _delete("gap", rollups),
+        _delete("run", rows),
+        *(_delete_hours(table, rollups) for table in ("evidence_hour", "latency_hour")),
+    )
+
+
+def _rollup(source: str, more: tuple[str, ...]) -> Chore:
+    count = _COUNT.format(source=source, slice=_SLICE_OF.format(source=source))
+    return Chore((count, *more, _ADVANCE.format(source=source)), {"slice": _SLICE})
+
+
+def _sketches() -> tuple[str, ...]:
+    within = _SLICE_OF.format(source="attempt")
+    return tuple(
+        _SKETCH.format(measure=measure, column=f"{measure}_ms", slice=within) for measure in ("latency", "first_byte")
+    )
+
+
+def _delete(table: str, before_ms: int) -> Chore:
+    statement = _DELETE.format(table=table, spared=_SPARED.get(table, ""))
+    return Chore((statement,), {"before_ms": before_ms, "slice": _SLICE})
+
+
+def _delete_hours(table: str, before_ms: int) -> Chore:
+    return Chore((f"DELETE FROM {table} WHERE hour_ms < :before_ms",), {"before_ms": before_ms})  # noqa: S608

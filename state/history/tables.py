@@ -1,0 +1,218 @@
+"""From a row as the actors know it to a row as SQLite stores it: seconds become milliseconds, and text becomes sound.
+
+What comes from outside is bent into what a STRICT table takes (a lone surrogate, a number beyond 64 bits, a latency
+that is no number), so that no client and no provider can write a row that the file refuses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final, TypeAlias, assert_never
+
+import msgspec
+
+from state.faults import Fault
+from state.history.rows import (
+    AttemptRow,
+    DecisionRow,
+    FallbackRow,
+    OperationRow,
+    ProbeRow,
+    RequestRow,
+    TransitionRow,
+)
+from state.outcome import Outcome
+
+__all__ = ["INSERTS", "Gap", "Inserts", "Row", "SampledDecision", "Values", "inserts_of", "outcome_word"]
+
+
+class SampledDecision(msgspec.Struct, frozen=True):
+    """A choice that is recorded, and how many choices it stands for, itself included."""
+
+    row: DecisionRow
+    sampled_of: int
+
+    @property
+    def at(self) -> float:
+        """When the choice was made."""
+        return self.row.at
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A stretch of time of which rows are missing. Times are seconds on the monotonic clock."""
+
+    at: float
+    """When it is written down."""
+    first_at: float
+    last_at: float
+    count: int
+    cause: str
+
+
+Row: TypeAlias = ProbeRow | RequestRow | AttemptRow | SampledDecision | FallbackRow | TransitionRow | OperationRow | Gap
+Values: TypeAlias = tuple[str | int | float | None, ...]
+Inserts: TypeAlias = dict[str, list[Values]]
+"""Values to insert, by the name of their table."""
+
+_COLUMNS: Final = {
+    "probe": "at_ms, target, kind, outcome, fault, status, reason, first_byte_ms, latency_ms, retry_after_ms, cost_usd",
+    "request": "at_ms, request_id, workload, primary_target, served_by, attempts, outcome, fault, status, degraded, "
+    "streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user",
+    "attempt": "at_ms, request_id, number, target, outcome, fault, status, reason, streamed, first_byte_ms, latency_ms, "
+    "retry_after_ms",
+    "decision": "at_ms, request_id, number, chosen, strategy, reason, candidates, seed, sampled_of",
+    "fallback": "at_ms, request_id, workload, from_target, to_target, fault, status, reason, after_ms",
+    "transition": "at_ms, target, before, after, cause, until_ms, ejections",
+    "operation": "at_ms, verb, target, by, reason, until_ms",
+    "gap": "at_ms, from_ms, to_ms, count, cause",
+}
+INSERTS: Final = {
+    table: f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?{', ?' * columns.count(',')})"  # noqa: S608 - ours
+    for table, columns in _COLUMNS.items()
+}
+"""One statement per table. `OR IGNORE`: one row that the schema refuses must not hold up all others; it is counted."""
+
+_INT64: Final = 2**63
+
+
+def outcome_word(outcome: Outcome) -> str:
+    """Return how an attempt or probe ended: `ok`, `failed`, `cut` or `cancelled`."""
+    match outcome.fault:
+        case None:
+            return "ok"
+        case Fault.CUT | Fault.CANCELLED as fault:
+            return fault.value
+        case _:
+            return "failed"
+
+
+def inserts_of(rows: Iterable[Row], offset_s: float) -> Inserts:
+    """Return what to insert for `rows`; `offset_s` added to their times gives Unix seconds."""
+    inserts: Inserts = {}
+    for row in rows:
+        table, values = _stored(row, offset_s)
+        inserts.setdefault(table, []).append(values)
+    return inserts
+
+
+def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: PLR0911 - one return per table
+    at_ms = _unix_ms(row.at, offset_s)
+    match row:
+        case AttemptRow():
+            return "attempt", (at_ms, *_attempt(row))
+        case RequestRow():
+            return "request", (at_ms, *_request(row))
+        case SampledDecision():
+            return "decision", (at_ms, *_decision(row.row), row.sampled_of)
+        case ProbeRow():
+            return "probe", (at_ms, *_probe(row))
+        case FallbackRow():
+            return "fallback", (at_ms, *_fallback(row))
+        case TransitionRow():
+            until_ms = _unix_ms_or_none(row.until, offset_s)
+            cause = _text(row.cause)
+            return "transition", (at_ms, row.target, row.before.value, row.after.value, cause, until_ms, row.ejections)
+        case OperationRow():
+            until_ms = _unix_ms_or_none(row.until, offset_s)
+            return "operation", (at_ms, row.verb, row.target, _text(row.by), _text(row.reason), until_ms)
+        case Gap():
+            first_ms, last_ms = _unix_ms(row.first_at, offset_s), _unix_ms(row.last_at, offset_s)
+            return "gap", (at_ms, first_ms, last_ms, row.count, _text(row.cause))
+        case _:
+            assert_never(row)
+
+
+def _attempt(row: AttemptRow) -> Values:
+    outcome = row.outcome
+    return (
+        _text(row.request_id),
+        row.number,
+        row.target,
+        outcome_word(outcome),
+        outcome.fault and outcome.fault.value,
+        outcome.status,
+        _text(outcome.reason),
+        int(outcome.streamed),
+        _ms(outcome.first_byte_s),
+        _ms(outcome.latency_s) or 0.0,
+        _ms(outcome.retry_after_s),
+    )
+
+
+def _probe(row: ProbeRow) -> Values:
+    outcome = row.outcome
+    return (
+        row.target,
+        row.kind.value,
+        outcome_word(outcome),
+        outcome.fault and outcome.fault.value,
+        outcome.status,
+        _text(outcome.reason),
+        _ms(outcome.first_byte_s),
+        _ms(outcome.latency_s) or 0.0,
+        _ms(outcome.retry_after_s),
+        row.cost_usd,
+    )
+
+
+def _request(row: RequestRow) -> Values:
+    return (
+        _text(row.request_id),
+        _text(row.workload),
+        row.primary_target,
+        row.served_by,
+        row.attempts,
+        row.outcome,
+        row.fault and row.fault.value,
+        row.status,
+        row.degraded,
+        int(row.streamed),
+        _ms(row.first_byte_s),
+        _ms(row.latency_s) or 0.0,
+        _count(row.usage.prompt_tokens),
+        _count(row.usage.completion_tokens),
+        row.cost_usd,
+        row.team and _text(row.team),
+        row.user and _text(row.user),
+    )
+
+
+def _decision(row: DecisionRow) -> Values:
+    candidates = row.candidates.decode("utf-8", "replace")
+    seed = (row.seed + _INT64) % (2 * _INT64) - _INT64
+    return (_text(row.request_id), row.number, row.chosen, row.strategy, _text(row.reason), candidates, seed)
+
+
+def _fallback(row: FallbackRow) -> Values:
+    return (
+        _text(row.request_id),
+        _text(row.workload),
+        row.from_target,
+        row.to_target,
+        row.fault and row.fault.value,
+        row.status,
+        _text(row.reason),
+        _ms(row.after_s) or 0.0,
+    )
+
+
+def _unix_ms(at: float, offset_s: float) -> int:
+    return round((at + offset_s) * 1000)
+
+
+def _unix_ms_or_none(at: float | None, offset_s: float) -> int | None:
+    return None if at is None or math.isinf(at) else _unix_ms(at, offset_s)
+
+
+def _ms(seconds: float | None) -> float | None:
+    """Return milliseconds to the microsecond, None for what is no length of time."""
+    return None if seconds is None or not 0.0 <= seconds < math.inf else round(seconds * 1000, 3)
+
+
+def _count(number: int | None) -> int | None:
+    return None if number is None or not 0 <= number < _INT64 else number
+
+
+def _text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,128 @@
+"""The one connection that writes the history, on aiosqlite's thread.
+
+Everything that may block is SQL, so that it happens over there: looking whether the file still lies at its path, and
+the size of its write-ahead log, are SQL functions of this connection.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+import anyio
+
+from state.errors import HistoryError
+from state.history.migrations import open_history
+from state.history.retention import Chore
+from state.history.tables import INSERTS, Inserts
+
+__all__ = ["HistoryFile", "HistoryVanished"]
+
+_FETCHED_AT_ONCE: Final = 64
+_THREAD_END_S: Final = 0.01
+
+
+class HistoryVanished(HistoryError):
+    """The file that was being written no longer lies at its path."""
+
+
+class HistoryFile:
+    """The history at `path`, open for writing or not. Methods raise sqlite3.Error, OSError or HistoryError."""
+
+    def __init__(self, path: Path) -> None:
+        """Point at `path`; nothing is opened."""
+        self.path = path
+        self.wal_bytes = 0
+        """Size of the write-ahead log when it was last looked at."""
+        self._connection: aiosqlite.Connection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
+    async def open(self, started_ms: int) -> None:
+        """Connect, making and migrating the file, and note that this process's run began at `started_ms`."""
+        connection = aiosqlite.Connection(self._connect, _FETCHED_AT_ONCE)
+        try:
+            await connection
+        except BaseException:
+            # aiosqlite's thread says that it ends through the loop, which must not be gone by then.
+            await anyio.sleep(_THREAD_END_S)
+            raise
+        self._connection = connection
+        await connection.execute("INSERT OR IGNORE INTO run (at_ms, pid) VALUES (?, ?)", (started_ms, os.getpid()))
+
+    async def write(self, inserts: Inserts) -> int:
+        """Insert everything in one transaction; return how many rows the schema refused.
+
+        Raises HistoryVanished where the file was deleted or replaced since it was opened.
+        """
+        connection = self._opened
+        ((in_place, self.wal_bytes),) = await connection.execute_fetchall("SELECT in_place(), wal_bytes()")
+        if not in_place:
+            raise HistoryVanished(f"{self.path} was deleted or replaced while the daemon wrote it")
+        refused = 0
+        await connection.execute("BEGIN IMMEDIATE")
+        for table, values in inserts.items():
+            cursor = await connection.executemany(INSERTS[table], values)
+            refused += len(values) - cursor.rowcount
+        await connection.execute("COMMIT")
+        return refused
+
+    async def perform(self, chore: Chore) -> bool:
+        """Do one step of `chore` in one transaction; return whether there may be more of it."""
+        connection = self._opened
+        await connection.execute("BEGIN IMMEDIATE")
+        for statement in chore.statements:
+            cursor = await connection.execute(statement, chore.parameters)
+        await connection.execute("COMMIT")
+        return cursor.rowcount > 0
+
+    async def finish(self, ended_ms: int) -> None:
+        """Note that the run ended, and leave one plain file that a reader who may not write its folder can open."""
+        connection = self._opened
+        await connection.execute(
+            "UPDATE run SET ended_ms = ? WHERE id = (SELECT max(id) FROM run) AND pid = ?", (ended_ms, os.getpid())
+        )
+        with suppress(sqlite3.OperationalError):  # a reader holds it open: then it also keeps the -shm file alive
+            await connection.execute("PRAGMA journal_mode = DELETE")
+
+    async def close(self) -> None:
+        """Give the connection up; what was not committed is undone. Raises nothing."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                await connection.close()
+
+    @property
+    def _opened(self) -> aiosqlite.Connection:
+        if self._connection is None:
+            raise HistoryError(f"{self.path} is not open")
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = open_history(self.path)
+        opened = _identity(self.path)
+        connection.create_function("in_place", 0, lambda: _identity(self.path) == opened)
+        connection.create_function("wal_bytes", 0, lambda: _size(Path(f"{self.path}-wal")))
+        return connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

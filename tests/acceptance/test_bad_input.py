@@ -1,0 +1,152 @@
+"""Bad input: each kind gets a clear error, and nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.rigs.process import LAB, Daemon, running
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """One daemon for all requests of this module: none of them may harm the next."""
+    with running(tmp_path_factory.mktemp("d"), LAB, "--listen", "127.0.0.1:0") as running_daemon:
+        yield running_daemon
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"not json", 400, "invalid_body"),
+        (b'{"model": "chat"', 400, "invalid_body"),
+        (b'{"model":"chat","x":' + b"[" * 100_000, 400, "invalid_body"),
+        (b'{"model":"chat","pad":"' + b"x" * 20_000_000 + b'"}', 413, "body_too_large"),
+        (b'{"model":"no-such-model"}', 404, "model_not_found"),
+    ],
+    ids=["not-json", "cut", "nested", "20-MB", "unknown-model"],
+)
+def test_a_bad_body_gets_its_own_error_in_both_dialects(daemon: Daemon, body: bytes, status: int, code: str) -> None:
+    """Law: the status, the code and words to act on; and the daemon goes on serving."""
+    openai = daemon.ask("POST", "/v1/chat/completions", body)
+    assert (openai.status, openai.json()["error"]["code"]) == (status, code)
+    anthropic = daemon.ask("POST", "/v1/messages", body)
+    assert (anthropic.status, anthropic.json()["type"]) == (status, "error")
+    assert anthropic.headers["request-id"] == anthropic.json()["request_id"]
+    assert daemon.chat("chat").status == 200
+
+
+def test_an_unknown_name_suggests_the_nearest(daemon: Daemon) -> None:
+    """Law: a typing error is answered with what was meant."""
+    assert "chat" in daemon.chat("chatt").json()["error"]["message"]
+    body = {"model": "x", "messages": []}
+    answer = daemon.ask("POST", "/v1/chat/completions", body, {"fairlead-workload": "chta"})
+    assert answer.status == 404
+    assert answer.json()["error"]["code"] == "workload_not_found"
+    assert "chat" in answer.json()["error"]["message"]
+
+
+def test_paths_and_methods_that_do_not_exist_are_explained(daemon: Daemon) -> None:
+    """Law: a wrong path gets 404 and a wrong method 405, in the shape of its face."""
+    assert daemon.ask("GET", "/v1/chat/completions").status == 405
+    assert daemon.ask("GET", "/v1/nope").json()["error"]["code"] == "not_found"
+    assert daemon.ask("GET", "/fairlead/v1/nope").headers["content-type"] == "application/problem+json"
+
+
+def test_a_second_daemon_on_the_same_socket_is_refused(daemon: Daemon) -> None:
+    """Law: the living keep their socket."""
+    second = Daemon(daemon.folder, None, "--config", str(daemon.config))
+    second.history = daemon.folder / "second.sqlite"
+    process = second.spawn()
+    assert process.wait(timeout=20) == 1
+    assert daemon.chat("chat").status == 200
+    assert "answers there already" in daemon.log.read_text()
+
+
+def test_the_socket_of_a_killed_daemon_is_taken_over(tmp_path: Path) -> None:
+    """Law: what `kill -9` leaves behind stops nobody."""
+    with running(tmp_path, LAB) as first:
+        first.kill()
+        assert first.socket.exists()
+        first.start()
+        assert first.chat("chat").status == 200
+
+
+def test_five_mistakes_in_a_configuration_are_five_lines(tmp_path: Path) -> None:
+    """Law: every problem at once, each with its line, and exit code 5."""
+    mistakes = """version = 1
+[providers.one]
+dialect = "opnai"
+base_url = "http://127.0.0.1:9/v1"
+models = ["m"]
+max_in_flght = 3
+[workloads.chat]
+targets = ["one/m", "one/mm"]
+strategy = "lowest-latncy"
+fallback_on = ["timeoot"]
+"""
+    daemon = Daemon(tmp_path, mistakes)
+    assert daemon.spawn().wait(timeout=20) == 5
+    log = daemon.log.read_text()
+    for line in (3, 6, 8, 9, 10):
+        assert f"fairlead.toml:{line}:" in log
+
+
+def _foreign(path: Path) -> None:
+    path.write_bytes(b"this is not a database, and it is precious\n" * 100)
+
+
+def _future(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 9999")
+        database.execute("CREATE TABLE precious (x)")
+    database.close()
+
+
+@pytest.mark.parametrize("spoil", [_foreign, _future])
+def test_a_history_file_that_is_not_ours_is_left_alone_and_routing_goes_on(tmp_path: Path, spoil: object) -> None:
+    """Law: the file is not touched, `status` says what is wrong, and requests are served."""
+    history = tmp_path / "history.sqlite"
+    spoil(history)  # type: ignore[operator]
+    before = history.read_bytes()
+    with running(tmp_path, LAB) as daemon:
+        assert daemon.chat("chat").status == 200
+        status = daemon.ask("GET", "/fairlead/v1/status").json()
+        assert not status["history"]["ok"]
+        assert any("history" in line for line in status["problems"])
+    assert history.read_bytes() == before
+
+
+def test_a_reload_with_a_broken_configuration_keeps_the_old_one(tmp_path: Path) -> None:
+    """Law: 422 with every problem, and the requests go on as before."""
+    with running(tmp_path, LAB) as daemon:
+        daemon.config.write_text(LAB.replace('strategy = "priority"', 'strategy = "priorty"'))
+        answer = daemon.ask("POST", "/fairlead/v1/reload")
+        assert answer.status == 422
+        assert "priorty" in answer.json()["problems"][0]
+        assert daemon.chat("chat").status == 200
+        daemon.config.write_text(LAB.replace("workloads.chat", "workloads.talk"))
+        assert daemon.ask("POST", "/fairlead/v1/reload").status == 200
+        assert daemon.chat("talk").status == 200
+        assert daemon.chat("chat").status == 404
+
+
+def test_sigterm_ends_the_daemon_cleanly(tmp_path: Path) -> None:
+    """Law: exit code 0, the socket gone, the history in one file that anyone may open."""
+    with running(tmp_path, LAB) as daemon:
+        assert daemon.chat("chat").status == 200
+        assert daemon.stop() == 0
+        assert not daemon.socket.exists()
+        assert not daemon.history.with_name("history.sqlite-wal").exists()
+
+
+def test_ctrl_c_is_no_traceback(tmp_path: Path) -> None:
+    """Law: a person who ends the daemon sees no Python."""
+    with running(tmp_path, LAB) as daemon:
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGINT)
+        assert daemon.process.wait(timeout=20) == 0
+        assert "Traceback" not in daemon.log.read_text()
