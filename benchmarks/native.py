@@ -6,7 +6,6 @@ import contextlib
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,11 +66,7 @@ class Tools:
         """Run the provider and yield its port."""
         log = self._folder / "upstream.log"
         with Process([self._folder / "upstream", "--pace-ms", str(pace_ms)], log, self._cores.rest) as process:
-            while not (said := log.read_text(encoding="ascii")).endswith("\n"):
-                if not process.running:
-                    raise BenchmarkError(f"the mock provider did not start: {said}")
-                time.sleep(0.001)
-            yield int(said)
+            yield int(process.wait_for(r"\d+"))
 
     def answered(self, load: Load) -> Answered:
         """Send `load` and return what came back. Raises BenchmarkError where an answer was missing or not whole."""

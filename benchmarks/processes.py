@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -77,6 +78,17 @@ class Process:
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         return {name: round(int(fields[name].split()[0]) / 1024, 1) for name in ("VmRSS", "VmHWM")}
+
+    def wait_for(self, words: str, seconds: float = 10) -> str:
+        """Wait until it has printed a line with `words` and return that line from there on.
+
+        Raises BenchmarkError where it ends before, or takes longer than `seconds`.
+        """
+        while not (found := re.search(rf"{words}.*\n", self.log.read_text(encoding="utf-8", errors="replace"))):
+            if not self.running or time.monotonic() - self.started_at > seconds:
+                raise BenchmarkError(f"{' '.join(self.command)} never said {words!r}, but:\n{self.last_words()}")
+            time.sleep(0.001)
+        return found[0]
 
     def stop(self) -> None:
         """End it as systemd would: SIGTERM, ten seconds, SIGKILL."""

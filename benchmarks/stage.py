@@ -20,7 +20,7 @@ WORKLOAD = "pair"
 """The workload: its first target is the primary's, its second the secondary's."""
 
 _MODEL = "steady"
-_BEHAVIOUR = "latency=20ms,tps=400"
+_BEHAVIOUR = "latency=20ms,tps=400,tokens=40"
 
 _CONFIG = """\
 version = 1
@@ -67,9 +67,11 @@ class Stage:
         (folder / "fairlead.toml").write_text(config, encoding="ascii")
 
     def __enter__(self) -> Self:
-        """Start both providers."""
+        """Start both providers and wait until they listen."""
         for name in self._ports:
             self.start_provider(name)
+        for process in list(self._processes.values()):
+            process.wait_for("listening on")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -27,10 +27,15 @@ class EventSplitter:
         self._waiting = bytearray()
         self._head = b""
         """The start of an event too long to keep; empty while the event at hand is kept whole."""
+        self._half_crlf = False
+        """Whether the last event ended in a CR that the next piece may make a CRLF."""
 
     def feed(self, piece: bytes) -> Sequence[bytes]:
         """Return the events that `piece` completes."""
         waiting = self._waiting
+        if self._half_crlf and piece:
+            piece = piece.removeprefix(b"\n")
+            self._half_crlf = False
         if not waiting and piece[-2:] == b"\n\n" and piece.find(b"\n\n") == len(piece) - 2 and b"\r" not in piece:
             return (piece,) if len(piece) <= MAX_EVENT_BYTES else (piece[:_HEAD_BYTES],)
         begin, search_from = 0, max(0, len(waiting) - _LONGEST_END + 1)
@@ -42,6 +47,7 @@ class EventSplitter:
         ]:
             events.append(self._whole(bytes(waiting[begin:end])))
             begin = end
+        self._half_crlf = 0 < begin == len(waiting) and waiting.endswith(b"\r")
         del waiting[:begin]
         self._forget()
         return events

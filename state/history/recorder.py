@@ -93,7 +93,8 @@ class Recorder:
         self._started_ms = 0
         self._first_at = 0.0
         self._written = 0
-        self._closing: tuple[anyio.CancelScope, anyio.Event] | None = None
+        self._closed = False
+        self._running: tuple[anyio.CancelScope, anyio.Event] | None = None
 
     @property
     def state(self) -> RecorderState:
@@ -109,7 +110,9 @@ class Recorder:
 
     async def run(self) -> None:
         """Write until cancelled or closed; either way end cleanly. No state of the file raises anything."""
-        scope, ended = self._closing = anyio.CancelScope(), anyio.Event()
+        scope, ended = self._running = anyio.CancelScope(), anyio.Event()
+        if self._closed:
+            scope.cancel()
         self._taken_at = anyio.current_time()
         self._started_ms = round(self._wall() * 1000)
         try:
@@ -126,10 +129,11 @@ class Recorder:
     async def close(self) -> None:
         """End `run` once everything that waits has been written, or cannot be, and return when it has ended.
 
-        Does nothing before `run`.
+        A `run` that has yet to start then ends as soon as it does.
         """
-        if self._closing is not None:
-            scope, ended = self._closing
+        self._closed = True
+        if self._running is not None:
+            scope, ended = self._running
             scope.cancel()
             await ended.wait()
 
@@ -145,14 +149,14 @@ class Recorder:
                 await anyio.sleep(_TICK_S)
 
     async def _turn(self) -> None:
-        """Take what came, then either write it, or do a piece of housekeeping."""
+        """Take what came, write it where that is due, then do a small piece of housekeeping where that is due."""
         replies = self._take()
         now = anyio.current_time()
         if replies or self._due(now):
             saved = await self._save()
             for reply in replies:
                 reply.send(saved)
-        elif not self._cause:
+        if not self._cause:
             await self._keep_house(now)
 
     def _due(self, now: float) -> bool:

@@ -3,7 +3,7 @@
 
 CREATE TABLE run (
   -- One row per start of the daemon. A row without ended_ms that is not the running one: it was killed, or crashed.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when it began to write, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   pid INTEGER NOT NULL, -- its process
@@ -13,7 +13,7 @@ CREATE TABLE run (
 
 CREATE TABLE probe (
   -- One row per active check that was made.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when it ended, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   target TEXT NOT NULL, -- provider/model
@@ -33,7 +33,7 @@ CREATE INDEX probe_target ON probe (target, at_ms);
 
 CREATE TABLE request (
   -- One row per client request, written when it has ended.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when it arrived, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   request_id TEXT NOT NULL, -- as in the header x-request-id
@@ -59,7 +59,7 @@ CREATE INDEX request_request_id ON request (request_id);
 
 CREATE TABLE attempt (
   -- One row per try of a request at one target, written when it has ended.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when it ended, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   request_id TEXT NOT NULL, -- the request that it belongs to
@@ -81,7 +81,7 @@ CREATE INDEX attempt_request_id ON attempt (request_id);
 
 CREATE TABLE decision (
   -- One row per choice of a target, enough to make it again. Kept for 7 days, and sampled above a rate.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when it was made, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   request_id TEXT NOT NULL, -- the request that it was made for
@@ -98,7 +98,7 @@ CREATE INDEX decision_request_id ON decision (request_id);
 
 CREATE TABLE fallback (
   -- One row per step from a target that failed, or was skipped, to the next.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when the step was made, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   request_id TEXT NOT NULL, -- the request
@@ -115,7 +115,7 @@ CREATE INDEX fallback_request_id ON fallback (request_id);
 
 CREATE TABLE transition (
   -- One row per change of a target's standing.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when it changed, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   target TEXT NOT NULL, -- provider/model
@@ -130,7 +130,7 @@ CREATE INDEX transition_target ON transition (target);
 
 CREATE TABLE operation (
   -- One row per thing that an operator did.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   verb TEXT NOT NULL, -- drain, resume, reload or probe
@@ -144,7 +144,7 @@ CREATE INDEX operation_target ON operation (target);
 
 CREATE TABLE gap (
   -- One row per stretch of time of which rows are missing: what this file does not know.
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- grows in the order of writing, never used twice: a cursor
   at_ms INTEGER NOT NULL, -- when this row was written, Unix milliseconds
   at TEXT GENERATED ALWAYS AS (strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch')) VIRTUAL, -- at_ms, ISO 8601, UTC
   from_ms INTEGER NOT NULL, -- the first missing row's time, Unix milliseconds

@@ -59,8 +59,8 @@ _COLUMNS: Final = {
     "probe": "at_ms, target, kind, outcome, fault, status, reason, first_byte_ms, latency_ms, retry_after_ms, cost_usd",
     "request": "at_ms, request_id, workload, primary_target, served_by, attempts, outcome, fault, status, degraded, "
     "streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user",
-    "attempt": "at_ms, request_id, number, target, outcome, fault, status, reason, streamed, first_byte_ms, latency_ms, "
-    "retry_after_ms",
+    "attempt": "at_ms, request_id, number, target, outcome, fault, status, reason, streamed, first_byte_ms, "
+    "latency_ms, retry_after_ms",
     "decision": "at_ms, request_id, number, chosen, strategy, reason, candidates, seed, sampled_of",
     "fallback": "at_ms, request_id, workload, from_target, to_target, fault, status, reason, after_ms",
     "transition": "at_ms, target, before, after, cause, until_ms, ejections",

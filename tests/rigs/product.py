@@ -93,5 +93,5 @@ def dotted(source: Source) -> Iterator[tuple[int, str]]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Attribute | ast.Name):
             first, *rest = ast.unparse(node).split(".")
-            if first.isidentifier():
+            if all(part.isidentifier() for part in (first, *rest)):
                 yield node.lineno, ".".join([full.get(first, first), *rest])

@@ -1,0 +1,113 @@
+"""What a configuration must fulfil beyond the shape of its values: references that hold and numbers that make sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from daemon.config.locate import KeyPath
+from daemon.config.reading import Problems, nearest
+from daemon.config.settings import ProviderSettings, WorkloadSettings
+from daemon.routing.policy import Strategy
+from probes.policy import Dialect
+from state.faults import NEVER_FALLBACK_ON
+from state.policy import HealthPolicy
+
+__all__ = ["check_health", "check_providers", "check_workloads", "parse_listen"]
+
+_SCHEMES = ("http://", "https://", "unix:///")
+_MOST_PORT = 65535
+
+
+def check_providers(providers: Mapping[str, ProviderSettings], problems: Problems) -> None:
+    """Note what is wrong with providers that were read."""
+    for name, provider in providers.items():
+        path: KeyPath = ("providers", name)
+        if not name or "/" in name:
+            problems.add(path, f"the provider {name!r} must have a name without a slash")
+        if provider.dialect is Dialect.SIMULATED:
+            if provider.base_url:
+                problems.add((*path, "base_url"), "a simulated provider has no base_url; remove it")
+        elif not provider.base_url:
+            problems.add(path, f"[providers.{name}] lacks the key base_url")
+        elif not provider.base_url.startswith(_SCHEMES):
+            problems.add((*path, "base_url"), f"base_url is {provider.base_url!r}; begin it with {', '.join(_SCHEMES)}")
+        if not provider.models:
+            problems.add((*path, "models"), "models is empty; name at least one")
+        _positive((*path, "max_in_flight"), provider.max_in_flight, problems)
+        for model in _twice(provider.models):
+            problems.add((*path, "models"), f"the model {model!r} is named twice")
+        check_health((*path, "health"), provider.health, problems)
+
+
+def check_health(path: KeyPath, health: HealthPolicy, problems: Problems) -> None:
+    """Note what is wrong with a health policy."""
+    for key in ("fall", "rise", "min_samples"):
+        _positive((*path, key), getattr(health, key), problems)
+    if not 0 < health.failure_ratio <= 1:
+        problems.add((*path, "failure_ratio"), f"failure_ratio is {health.failure_ratio:g}; give a share in (0, 1]")
+    if health.window <= 0:
+        problems.add((*path, "window"), "window must be longer than nothing")
+    if not 0 < health.cooldown.base <= health.cooldown.max:
+        problems.add((*path, "cooldown"), "cooldown needs 0 < base <= max")
+
+
+def check_workloads(workloads: Mapping[str, WorkloadSettings], served: list[str], problems: Problems) -> None:
+    """Note what is wrong with workloads that were read; `served` are the targets that there are."""
+    defaults = [name for name, workload in workloads.items() if workload.default]
+    for name in defaults[1:]:
+        problems.add(("workloads", name, "default"), f"{defaults[0]} is the default already; there can be only one")
+    for name, workload in workloads.items():
+        path: KeyPath = ("workloads", name)
+        if name == "auto" or "/" in name or not name:
+            problems.add(path, f"a workload cannot be called {name!r}: that means something else to clients")
+        _check_targets(path, workload, served, problems)
+        _check_numbers(path, workload, problems)
+
+
+def _check_targets(path: KeyPath, workload: WorkloadSettings, served: list[str], problems: Problems) -> None:
+    place = (*path, "targets")
+    if not workload.targets:
+        problems.add(place, "targets is empty; name at least one, as provider/model")
+    for target in dict.fromkeys(workload.targets):
+        if target not in served:
+            problems.add(place, f"no provider serves {target}{nearest(target, served)}")
+    for target in _twice(workload.targets):
+        problems.add(place, f"the target {target} is named twice")
+
+
+def _check_numbers(path: KeyPath, workload: WorkloadSettings, problems: Problems) -> None:
+    for fault in workload.fallback_on:
+        if fault in NEVER_FALLBACK_ON:
+            problems.add((*path, "fallback_on"), f"fallback_on names {fault.value}, which another target cannot mend")
+    weights = workload.weights
+    if weights and workload.strategy is not Strategy.WEIGHTED:
+        problems.add((*path, "weights"), 'weights only mean something with strategy = "weighted"')
+    elif weights and (len(weights) != len(workload.targets) or min(weights) <= 0):
+        problems.add((*path, "weights"), "weights needs one number above 0 for each target")
+    if workload.degraded.mode == "static" and not workload.degraded.message:
+        problems.add((*path, "degraded"), 'degraded with mode = "static" needs a message')
+    for key in ("max_attempts", "max_waiting"):
+        _positive((*path, key), getattr(workload, key), problems)
+    if workload.max_input_tokens is not None:
+        _positive((*path, "max_input_tokens"), workload.max_input_tokens, problems)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Return the loopback address that `HOST:PORT` names. Raises ValueError on anything else."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not port.isdigit() or int(port) > _MOST_PORT or not host:
+        raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:4180")
+    if not (host in {"localhost", "::1"} or host.startswith("127.")):
+        raise ValueError(f"{text!r} is not loopback; other addresses need client keys, which this version lacks")
+    return ("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _positive(path: KeyPath, value: int, problems: Problems) -> None:
+    if value < 1:
+        problems.add(path, f"{path[-1]} is {value}; it must be at least 1")
+
+
+def _twice(names: tuple[str, ...]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,0 +1,54 @@
+"""The configuration that the daemon lives by: every reference resolved, every value checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from daemon.routing.policy import Routes, TargetPlace, Workload
+from probes.policy import Provider
+from state.durations import Seconds
+from state.policy import HealthPolicy, HistoryPolicy
+from state.targets import TargetName
+
+__all__ = ["Configuration", "DaemonPolicy"]
+
+
+class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How the process behaves."""
+
+    listen: tuple[tuple[str, int], ...] | None = None
+    """TCP addresses; None where the configuration says nothing."""
+    operators: tuple[str, ...] = ()
+    drain_grace: Seconds = Seconds(30)
+    max_body: int = 16 * 2**20
+    """Bytes of a request's body."""
+    log_level: str = "info"
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """One valid configuration."""
+
+    providers: Mapping[str, Provider]
+    workloads: Mapping[str, Workload]
+    daemon: DaemonPolicy = DaemonPolicy()
+    history: HistoryPolicy = HistoryPolicy()
+    source: str = ""
+    """The files that it came from, or `environment`, or `demo`."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def routes(self) -> Routes:
+        """What the dispatcher chooses among."""
+        places = {
+            target: TargetPlace(provider=provider.name, dialect=provider.dialect, max_in_flight=provider.max_in_flight)
+            for provider in self.providers.values()
+            for target in provider.targets
+        }
+        return Routes(workloads=self.workloads, places=places)
+
+    @property
+    def policies(self) -> Mapping[TargetName, HealthPolicy]:
+        """Every target, with the health policy of its provider."""
+        return {target: provider.health for provider in self.providers.values() for target in provider.targets}

@@ -1,0 +1,72 @@
+"""The configuration's files: read, merged in order, and remembered line by line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daemon.config.locate import KeyPath, Lines, locate
+from state.errors import ConfigError
+
+__all__ = ["Document", "read_files"]
+
+
+class Document(msgspec.Struct, frozen=True):
+    """Several files as one table, and where each key of it stands."""
+
+    table: Mapping[str, Any]
+    files: tuple[tuple[Path, Lines], ...]
+
+    def place(self, path: KeyPath) -> tuple[int, int, str]:
+        """Return (file's rank, line, `file:line`) of `path`: the last file that holds it, or its nearest table."""
+        for length in range(len(path), 0, -1):
+            for rank in range(len(self.files) - 1, -1, -1):
+                file, lines = self.files[rank]
+                if path[:length] in lines:
+                    line = lines[path[:length]]
+                    return rank, line, f"{file}:{line}"
+        return 0, 1, f"{self.files[0][0]}:1"
+
+
+def read_files(files: tuple[Path, ...]) -> Document:
+    """Return `files` merged, later ones over earlier ones. Raises ConfigError where one cannot be read or parsed."""
+    merged: dict[str, Any] = {}
+    places: list[tuple[Path, Lines]] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            text = file.read_text()
+            table = tomllib.loads(text)
+        except OSError as error:
+            problems.append(f"{file}: cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            problems.append(f"{file}: is not UTF-8 text")
+        except RecursionError:
+            problems.append(f"{file}: is nested too deeply")
+        except tomllib.TOMLDecodeError as error:
+            problems.append(_syntax(file, error))
+        else:
+            _merge(merged, table)
+            places.append((file, locate(text)))
+    if problems:
+        raise ConfigError(tuple(problems))
+    return Document(merged, tuple(places))
+
+
+def _syntax(file: Path, error: tomllib.TOMLDecodeError) -> str:
+    text, _, place = str(error).rpartition(" (at ")
+    line = place.removeprefix("line ").partition(",")[0]
+    return f"{file}:{line if line.isdigit() else 1}: this is not TOML: {text or error}"
+
+
+def _merge(onto: dict[str, Any], table: Mapping[str, Any]) -> None:
+    for key, value in table.items():
+        present = onto.get(key)
+        if isinstance(value, dict) and isinstance(present, dict):
+            _merge(present, value)
+        else:
+            onto[key] = value

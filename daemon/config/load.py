@@ -1,0 +1,187 @@
+"""Loading the configuration: every problem at once, each with its file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from daemon.config.checks import check_health, check_providers, check_workloads, parse_listen
+from daemon.config.configuration import Configuration, DaemonPolicy
+from daemon.config.discovery import discovered
+from daemon.config.files import Document, read_files
+from daemon.config.locate import KeyPath
+from daemon.config.reading import Problems, nearest, read_struct
+from daemon.config.secrets import SecretProblem, resolve_secret
+from daemon.config.settings import DaemonSettings, FileSettings, ProviderSettings, WorkloadSettings
+from daemon.routing.policy import Workload
+from probes.policy import Dialect, Provider, Secret
+from state.errors import ConfigError
+from state.policy import HealthPolicy, HistoryPolicy
+from state.targets import TargetName
+
+__all__ = ["demo_configuration", "load"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+_Notes = list[tuple[KeyPath, str]]
+
+
+def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
+    """Return the configuration of `files`, or what the environment offers where there are none.
+
+    Raises ConfigError with every problem.
+    """
+    if not files:
+        return discovered(environ)
+    document = read_files(files)
+    problems = Problems()
+    warnings: _Notes = []
+    settings = _read(document.table, problems)
+    secrets = _secrets(settings.providers, environ, problems, warnings)
+    listen = _listen(settings.daemon, problems)
+    if problems.found:
+        raise ConfigError(_lines(document, problems.found))
+    return Configuration(
+        providers={name: _provider(name, each, secrets[name]) for name, each in settings.providers.items()},
+        workloads={name: _workload(name, each) for name, each in settings.workloads.items()},
+        daemon=DaemonPolicy(
+            listen=listen,
+            operators=settings.daemon.operators,
+            drain_grace=settings.daemon.drain_grace,
+            max_body=settings.daemon.max_body,
+            log_level=settings.daemon.log_level,
+        ),
+        history=settings.history,
+        source=", ".join(map(str, files)),
+        warnings=_lines(document, warnings),
+    )
+
+
+def demo_configuration() -> Configuration:
+    """Return what `serve --demo` serves: a workload `demo` over three simulated targets."""
+    provider = Provider(name="lab", dialect=Dialect.SIMULATED, base_url="", models=("fast", "steady", "flaky"))
+    workload = Workload(name="demo", targets=provider.targets, default=True)
+    return Configuration(providers={"lab": provider}, workloads={"demo": workload}, source="demo")
+
+
+def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
+    """Return what could be read of every section, with the problems of all of them noted."""
+    known = {field.name for field in msgspec.structs.fields(FileSettings)}
+    for key in [key for key in table if key not in known]:
+        problems.add((key,), f"unknown key {key}{nearest(key, known)}")
+    if table.get("version") != 1:
+        problems.add(("version",), "version must be 1: write `version = 1` at the top")
+    health = read_struct(HealthPolicy, table.get("health", {}), ("health",), problems)
+    if health is not None:
+        check_health(("health",), health, problems)
+    named = table.get("providers", {})
+    providers = _read_each(ProviderSettings, _with_health(named, table.get("health", {})), "providers", problems)
+    workloads = _read_each(WorkloadSettings, table.get("workloads", {}), "workloads", problems)
+    check_providers(providers, problems)
+    check_workloads(workloads, _served(named), problems)
+    if not table.get("workloads"):
+        problems.add((), "there is no workload; add one as [workloads.NAME] with targets")
+    return FileSettings(
+        version=1,
+        daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems) or DaemonSettings(),
+        providers=providers,
+        workloads=workloads,
+        history=read_struct(HistoryPolicy, table.get("history", {}), ("history",), problems) or HistoryPolicy(),
+    )
+
+
+def _read_each(kind: type[T], tables: object, section: str, problems: Problems) -> dict[str, T]:
+    if not isinstance(tables, Mapping):
+        problems.add((section,), f"{section} must be tables, as [{section}.NAME]")
+        return {}
+    read = {name: read_struct(kind, table, (section, name), problems) for name, table in tables.items()}
+    return {name: each for name, each in read.items() if each is not None}
+
+
+def _with_health(providers: object, health: object) -> object:
+    """Lay each provider's own `health` over the common one, key by key."""
+    if not isinstance(providers, Mapping) or not isinstance(health, Mapping):
+        return providers
+    return {
+        name: {**table, "health": {**health, **table["health"]}}
+        if isinstance(table, Mapping) and isinstance(table.get("health", None), Mapping)
+        else {**table, "health": health}
+        if isinstance(table, Mapping) and health
+        else table
+        for name, table in providers.items()
+    }
+
+
+def _served(providers: object) -> list[str]:
+    """Return the targets that the file names, also those of providers with other problems."""
+    tables = providers if isinstance(providers, Mapping) else {}
+    return [
+        f"{name}/{model}"
+        for name, table in tables.items()
+        if isinstance(table, Mapping) and isinstance(table.get("models"), list)
+        for model in table["models"]
+    ]
+
+
+def _secrets(
+    providers: Mapping[str, ProviderSettings], environ: Mapping[str, str], problems: Problems, warnings: _Notes
+) -> dict[str, Secret]:
+    secrets: dict[str, Secret] = {}
+    for name, provider in providers.items():
+        path = ("providers", name, "api_key")
+        try:
+            secrets[name], warning = resolve_secret(provider.api_key, environ)
+        except SecretProblem as problem:
+            problems.add(path, f"api_key {problem}")
+        else:
+            if warning is not None:
+                warnings.append((path, f"api_key {warning}"))
+    return secrets
+
+
+def _listen(daemon: DaemonSettings, problems: Problems) -> tuple[tuple[str, int], ...] | None:
+    addresses = []
+    for text in daemon.listen or ():
+        try:
+            addresses.append(parse_listen(text))
+        except ValueError as problem:
+            problems.add(("daemon", "listen"), f"listen: {problem}")
+    return None if daemon.listen is None else tuple(addresses)
+
+
+def _provider(name: str, settings: ProviderSettings, key: Secret) -> Provider:
+    return Provider(
+        name=name,
+        dialect=settings.dialect,
+        base_url=settings.base_url,
+        api_key=key,
+        models=settings.models,
+        max_in_flight=settings.max_in_flight,
+        timeouts=settings.timeouts,
+        probe=settings.probe,
+        health=settings.health,
+    )
+
+
+def _workload(name: str, settings: WorkloadSettings) -> Workload:
+    return Workload(
+        name=name,
+        targets=tuple(TargetName(target) for target in settings.targets),
+        strategy=settings.strategy,
+        weights=settings.weights,
+        default=settings.default,
+        fallback_on=settings.fallback_on,
+        max_attempts=settings.max_attempts,
+        notify_user=settings.notify_user,
+        degraded=settings.degraded,
+        max_input_tokens=settings.max_input_tokens,
+        max_wait=settings.max_wait,
+        max_waiting=settings.max_waiting,
+    )
+
+
+def _lines(document: Document, notes: _Notes) -> tuple[str, ...]:
+    placed = sorted((*document.place(path), text) for path, text in dict.fromkeys(notes))
+    return tuple(f"{place}: {text}" for _, _, place, text in placed)

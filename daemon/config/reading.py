@@ -1,0 +1,89 @@
+"""Reading TOML into a struct piece by piece, so that every problem is found and not only the first."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from daemon.config.locate import KeyPath
+from daemon.config.settings import decode_special
+
+__all__ = ["Problems", "nearest", "read_struct"]
+
+T = TypeVar("T", bound=msgspec.Struct)
+_LATER = {
+    "translate": "translating between dialects is not available in this version",
+    "cache": "cached answers are not available in this version",
+    "cheapest": "routing by cost is not available in this version",
+}
+
+
+class Problems:
+    """What is wrong so far, each with the key that it is about."""
+
+    def __init__(self) -> None:
+        """Start with nothing wrong."""
+        self.found: list[tuple[KeyPath, str]] = []
+
+    def add(self, path: KeyPath, text: str) -> None:
+        """Note that the value at `path` is wrong."""
+        self.found.append((path, text))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `, did you mean …?` where something known is like `word`, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def read_struct(kind: type[T], table: object, path: KeyPath, problems: Problems) -> T | None:
+    """Return `table` as `kind`, None where a problem was found in it; every problem is noted."""
+    if not isinstance(table, Mapping):
+        problems.add(path, f"{_named(path)} must be a table")
+        return None
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    before = len(problems.found)
+    for unknown in [key for key in table if key not in fields]:
+        problems.add((*path, unknown), f"unknown key {unknown}{nearest(unknown, fields)}")
+    values: dict[str, Any] = {}
+    for key, field in fields.items():
+        if key in table:
+            values[field.name] = _read(field.type, table[key], (*path, key), problems)
+        elif field.required:
+            problems.add(path, f"{_named(path)} lacks the key {key}")
+    return kind(**values) if len(problems.found) == before else None
+
+
+def _read(kind: Any, value: object, path: KeyPath, problems: Problems) -> Any:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return read_struct(kind, value, path, problems)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_read(get_args(kind)[0], item, path, problems) for item in value)
+    try:
+        return msgspec.convert(value, kind, dec_hook=decode_special)
+    except msgspec.ValidationError as error:
+        problems.add(path, _in_words(kind, value, path, error))
+        return None
+
+
+def _in_words(kind: Any, value: object, path: KeyPath, error: msgspec.ValidationError) -> str:
+    if isinstance(value, str) and value in _LATER:
+        return f"{path[-1]} is {value!r}: {_LATER[value]}"
+    words = _words_of(kind)
+    if words and isinstance(value, str):
+        return f"{path[-1]} is {value!r}, which is not one of {', '.join(words)}{nearest(value, words)}"
+    return f"{path[-1]}: {str(error).partition(' - at ')[0]}"
+
+
+def _words_of(kind: Any) -> tuple[str, ...]:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return tuple(str(member.value) for member in kind)
+    return tuple(str(word) for word in get_args(kind)) if get_origin(kind) is Literal else ()
+
+
+def _named(path: KeyPath) -> str:
+    return f"[{'.'.join(path)}]" if path else "the file"

@@ -1,0 +1,56 @@
+"""Where keys come from: `${env:NAME}`, `${file:/path}`, `${cred:name}`; a literal is accepted with a warning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from probes.policy import Secret
+
+__all__ = ["SecretProblem", "resolve_secret"]
+
+_REFERENCE = re.compile(r"\$\{(env|file|cred):([^}]+)\}")
+_OTHERS = 0o077
+
+
+class SecretProblem(ValueError):
+    """A key that cannot be had; the text names where it was looked for and never holds its value."""
+
+
+def resolve_secret(text: str, environ: Mapping[str, str]) -> tuple[Secret, str | None]:
+    """Return the key that `text` refers to, and a warning where its place is a poor one. Raises SecretProblem."""
+    if not text:
+        return Secret(), None
+    reference = _REFERENCE.fullmatch(text)
+    if reference is None:
+        if text.startswith("${"):
+            raise SecretProblem("is not a reference; write ${env:NAME}, ${file:/path} or ${cred:name}")
+        return Secret(text), "is a literal key; refer to it with ${env:NAME}, ${file:/path} or ${cred:name} instead"
+    kind, name = reference.groups()
+    if kind == "env":
+        value = environ.get(name, "")
+        if not value:
+            raise SecretProblem(f"refers to the environment variable {name}, which is not set")
+        return Secret(value), None
+    return _from_file(Path(name) if kind == "file" else _credential(name, environ))
+
+
+def _credential(name: str, environ: Mapping[str, str]) -> Path:
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise SecretProblem(f"refers to the credential {name}, but $CREDENTIALS_DIRECTORY is not set (LoadCredential=)")
+    return Path(folder) / name
+
+
+def _from_file(path: Path) -> tuple[Secret, str | None]:
+    try:
+        value = path.read_text().strip()
+        mode = path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SecretProblem(f"refers to the file {path}, which cannot be read: {reason}") from error
+    if not value:
+        raise SecretProblem(f"refers to the file {path}, which is empty")
+    warning = f"refers to the file {path}, which others may read; chmod 600 it" if mode & _OTHERS else None
+    return Secret(value), warning

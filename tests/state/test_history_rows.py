@@ -1,0 +1,121 @@
+"""Rows on their way into the file: nothing is lost of them, and nothing in them can hold the file up."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from state.history.migrations import open_history
+from state.history.rows import AttemptRow, RequestRow
+from state.history.tables import Gap, SampledDecision
+from state.outcome import Outcome, Usage
+from tests.rigs.histories import FLAKY, STEADY, attempt, every_row, fill
+
+AT = 1_750_000_000.123
+AT_MS = 1_750_000_000_123
+EXPECTED: dict[str, dict[str, Any]] = {
+    "probe": {"target": STEADY, "kind": "canary", "outcome": "failed", "fault": "rate_limited", "status": 429}
+    | {"reason": "slow down", "first_byte_ms": 12.346, "latency_ms": 1500.0, "retry_after_ms": 2000.0}
+    | {"cost_usd": 0.001},
+    "request": {"request_id": "r1", "workload": "chat", "primary_target": FLAKY, "served_by": STEADY, "attempts": 2}
+    | {"outcome": "ok", "fault": None, "status": 200, "degraded": "fallback", "streamed": 1, "first_byte_ms": 200.0}
+    | {"latency_ms": 400.0, "prompt_tokens": 11, "completion_tokens": 22, "cost_usd": 0.5, "team": "search"}
+    | {"user": "ada"},
+    "attempt": {"request_id": "r1", "number": 1, "target": FLAKY, "outcome": "failed", "fault": "rate_limited"}
+    | {"status": 429, "reason": "slow down", "streamed": 1, "first_byte_ms": 12.346, "latency_ms": 1500.0}
+    | {"retry_after_ms": 2000.0},
+    "decision": {"request_id": "r1", "number": 1, "chosen": FLAKY, "strategy": "lowest-latency", "reason": "fastest"}
+    | {"candidates": '[{"target":"lab/flaky","score":0.1}]', "seed": 7, "sampled_of": 3},
+    "fallback": {"request_id": "r1", "workload": "chat", "from_target": FLAKY, "to_target": STEADY}
+    | {"fault": "rate_limited", "status": 429, "reason": "slow down", "after_ms": 150.0},
+    "transition": {"target": FLAKY, "before": "healthy", "after": "cooling", "cause": "3 faults in a row"}
+    | {"until_ms": AT_MS + 4000, "ejections": 2},
+    "operation": {"verb": "drain", "target": STEADY, "by": "ada", "reason": "upgrade", "until_ms": AT_MS + 60_000},
+    "gap": {"from_ms": AT_MS - 2000, "to_ms": AT_MS - 1000, "count": 5, "cause": "disk full"},
+}
+
+
+def stored(tmp_path: Path, *rows: Any) -> sqlite3.Connection:
+    """Return a history that holds `rows`."""
+    connection = open_history(tmp_path / "history.sqlite")
+    connection.row_factory = sqlite3.Row
+    fill(connection, rows)
+    return connection
+
+
+def in_memory() -> sqlite3.Connection:
+    """Return an empty history that costs no file."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(resources.files("state.history").joinpath("schema.sql").read_text())
+    return connection
+
+
+@pytest.mark.parametrize("table", sorted(EXPECTED))
+def test_every_field_of_a_row_reaches_its_column(tmp_path: Path, table: str) -> None:
+    """Seconds become milliseconds, monotonic time becomes Unix time with its text, and the rest stays as it is."""
+    rows: tuple[Any, ...] = tuple(
+        SampledDecision(row, 3) if type(row).__name__ == "DecisionRow" else row for row in every_row(AT)
+    )
+    with closing(stored(tmp_path, *rows, Gap(AT, AT - 2, AT - 1, 5, "disk full"))) as connection:
+        (found,) = connection.execute(f"SELECT * FROM {table}").fetchall()
+    common = {"id": 1, "at_ms": AT_MS, "at": "2025-06-15T15:06:40.123Z"}
+    assert dict(found) == EXPECTED[table] | common
+
+
+def test_candidates_are_json_that_sqlite_can_read(tmp_path: Path) -> None:
+    """What was skipped and why is a question for SQL."""
+    decision = SampledDecision(every_row(AT)[3], 1)
+    with closing(stored(tmp_path, decision)) as connection:
+        ((text,),) = connection.execute("SELECT candidates -> '$[0].target' FROM decision").fetchall()
+    assert json.loads(text) == FLAKY
+
+
+def test_a_row_that_the_schema_refuses_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """A bug elsewhere costs its own row."""
+    wrong = msgspec.structs.replace(every_row(AT)[1], outcome="no such word")
+    with closing(stored(tmp_path, attempt(AT), wrong, attempt(AT))) as connection:
+        assert [len(connection.execute(f"SELECT id FROM {t}").fetchall()) for t in ("attempt", "request")] == [2, 0]
+
+
+anything = st.text(st.characters(codec=None), max_size=20)
+numbers = st.one_of(st.none(), st.integers(-(10**30), 10**30))
+lengths = st.one_of(st.none(), st.floats())
+
+
+@given(text=anything, number=numbers, length=lengths, seed=st.integers(0, 2**64 - 1))
+def test_nothing_that_a_client_or_provider_sends_can_be_refused(
+    text: str, number: int | None, length: float | None, seed: int
+) -> None:
+    """Lone surrogates, numbers of any size, latencies that are none: each row reaches the file."""
+    request = RequestRow(
+        at=AT,
+        request_id=text,
+        workload=text,
+        primary_target=None,
+        served_by=None,
+        attempts=0,
+        outcome="refused",
+        status=400,
+        first_byte_s=length,
+        latency_s=length or 0.0,
+        usage=Usage(number, number),
+        team=text,
+        user=text,
+    )
+    outcome = Outcome(reason=text, first_byte_s=length, latency_s=length or 0.0, retry_after_s=length)
+    tried = AttemptRow(at=AT, request_id=text, number=1, target=STEADY, outcome=outcome)
+    decision = SampledDecision(msgspec.structs.replace(every_row(AT)[3], seed=seed, candidates=b"[\xff]"), 1)
+    with closing(in_memory()) as connection:
+        fill(connection, (request, tried, decision))
+        for table in ("request", "attempt", "decision"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
+
