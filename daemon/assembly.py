@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from probes.prober import Prober, ProberMessage, ProvidersReplaced
-from state.history.recorder import Recorder
-from state.registry import Registry
 
 from daemon.config.configuration import Configuration
 from daemon.dispatcher import Dispatcher
@@ -31,10 +28,13 @@ from daemon.reloading import Audience, Reload
 from daemon.routing.leases import DispatcherMessage
 from daemon.simulation import Simulation
 from daemon.version import VERSION
+from probes.prober import Prober, ProberMessage, ProvidersReplaced
 from probes.wire import Wires
+from state.history.recorder import Recorder
 from state.history.rows import RecorderMessage
 from state.mailbox import Mailbox
 from state.messages import RegistryMessage
+from state.registry import Registry
 from state.remembered import Remembered
 from state.targets import TargetName
 

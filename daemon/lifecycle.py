@@ -14,16 +14,17 @@ import anyio
 import anyio.abc
 import msgspec
 import structlog
-from state.history.recollection import Recollection, recollect
 
 from daemon.assembly import Assembly, Past
 from daemon.config.configuration import Configuration
 from daemon.listening import Listeners, Servers
 from daemon.notify import Notifier
-from daemon.simulation import Simulation
+from daemon.simulation import Simulation, placed
+from daemon.sockets import ListenError
+from state.history.recollection import Recollection, recollect
 from state.standing import HealthSnapshot, Standing
 
-__all__ = ["Places", "live"]
+__all__ = ["Places", "live", "placed_configuration"]
 
 _log = structlog.get_logger("fairlead")
 _FLUSH_S = 5.0
@@ -34,19 +35,40 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     """Where this daemon is found and where it writes."""
 
     socket: Path
-    listen: tuple[tuple[str, int], ...]
     history: Path
+    listen: tuple[tuple[str, int], ...] | None = None
+    """TCP addresses that the command line named; None leaves it to the configuration."""
+    default_listen: tuple[tuple[str, int], ...] = ()
+    """Where it listens when nobody says anything, if nobody else does."""
 
 
-def live(places: Places, load: Callable[[], Configuration]) -> None:
-    """Run the daemon until it is told to end.
+def placed_configuration(configuration: Configuration, places: Places) -> Configuration:
+    """Return `configuration` with the addresses of its simulated providers, beside the daemon's socket."""
+    folder = places.socket.parent
+    providers = {name: placed(provider, folder) for name, provider in configuration.providers.items()}
+    return msgspec.structs.replace(configuration, providers=providers)
 
-    Raises ConfigError where there is no valid configuration, ListenError where it cannot listen.
+
+def live(configuration: Configuration, places: Places, load: Callable[[], Configuration]) -> None:
+    """Run the daemon with `configuration` until it is told to end; `load` reads a newer one and may raise ConfigError.
+
+    Raises ListenError where it cannot listen.
     """
     faulthandler.enable()
-    configuration = load()
-    listeners = Listeners.bind(places.socket, places.listen)
+    listeners = _bind(configuration, places)
     anyio.run(_live, configuration, places, listeners, load, backend_options={"use_uvloop": True})
+
+
+def _bind(configuration: Configuration, places: Places) -> Listeners:
+    named = configuration.daemon.listen if places.listen is None else places.listen
+    if named is not None:
+        return Listeners.bind(places.socket, named)
+    try:
+        return Listeners.bind(places.socket, places.default_listen)
+    except ListenError as error:
+        listeners = Listeners.bind(places.socket, ())
+        _log.warning("listen_skipped", reason=str(error))
+        return listeners
 
 
 async def _live(
@@ -66,7 +88,7 @@ async def _live(
         servers = Servers(listeners, assembly.front, configuration.daemon.max_body)
         await servers.open()
         notifier.ready(_status_line(view.snapshot))
-        _log.info("ready", socket=str(places.socket), listen=places.listen, targets=len(configuration.policies))
+        _log.info("ready", socket=str(places.socket), listen=listeners.addresses, targets=len(configuration.policies))
         tasks.start_soon(_keep_posted, assembly, notifier)
         await _until_told_to_end(assembly, notifier)
         await _end(assembly, servers, notifier)

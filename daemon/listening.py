@@ -28,6 +28,11 @@ class Listeners(msgspec.Struct, frozen=True):
     inode: int
     tcp: tuple[Socket, ...]
 
+    @property
+    def addresses(self) -> list[str]:
+        """The TCP addresses as bound, which matters where a port of 0 was asked for."""
+        return [f"{host}:{port}" for host, port, *_ in (listener.getsockname() for listener in self.tcp)]
+
     @classmethod
     def bind(cls, path: Path, addresses: tuple[tuple[str, int], ...]) -> Listeners:
         """Bind everything or nothing. Raises ListenError."""
@@ -89,4 +94,6 @@ class Servers:
 
     def _request(self, *parts: Any) -> web.BaseRequest:
         """Make a request as the server would, with our own limit on its body; the parts are the server's affair."""
-        return web.BaseRequest(*parts, parts[-1].get_loop(), client_max_size=self._max_body)
+        make: Any = web.BaseRequest
+        request: web.BaseRequest = make(*parts, parts[-1].get_loop(), client_max_size=self._max_body)
+        return request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
@@ -13,7 +13,7 @@ from probes.policy import Dialect
 from state.faults import NEVER_FALLBACK_ON
 from state.policy import HealthPolicy
 
-__all__ = ["check_health", "check_providers", "check_workloads", "parse_listen"]
+__all__ = ["check_health", "check_providers", "check_targets", "check_workloads", "parse_listen"]
 
 _SCHEMES = ("http://", "https://", "unix:///")
 _MOST_PORT = 65535
@@ -52,8 +52,8 @@ def check_health(path: KeyPath, health: HealthPolicy, problems: Problems) -> Non
         problems.add((*path, "cooldown"), "cooldown needs 0 < base <= max")
 
 
-def check_workloads(workloads: Mapping[str, WorkloadSettings], served: list[str], problems: Problems) -> None:
-    """Note what is wrong with workloads that were read; `served` are the targets that there are."""
+def check_workloads(workloads: Mapping[str, WorkloadSettings], problems: Problems) -> None:
+    """Note what is wrong with workloads that were read, their targets apart."""
     defaults = [name for name, workload in workloads.items() if workload.default]
     for name in defaults[1:]:
         problems.add(("workloads", name, "default"), f"{defaults[0]} is the default already; there can be only one")
@@ -61,18 +61,18 @@ def check_workloads(workloads: Mapping[str, WorkloadSettings], served: list[str]
         path: KeyPath = ("workloads", name)
         if name == "auto" or "/" in name or not name:
             problems.add(path, f"a workload cannot be called {name!r}: that means something else to clients")
-        _check_targets(path, workload, served, problems)
         _check_numbers(path, workload, problems)
 
 
-def _check_targets(path: KeyPath, workload: WorkloadSettings, served: list[str], problems: Problems) -> None:
+def check_targets(path: KeyPath, targets: list[str], served: list[str], problems: Problems) -> None:
+    """Note what is wrong with the targets of the workload at `path`; `served` are the targets that there are."""
     place = (*path, "targets")
-    if not workload.targets:
+    if not targets:
         problems.add(place, "targets is empty; name at least one, as provider/model")
-    for target in dict.fromkeys(workload.targets):
+    for target in dict.fromkeys(targets):
         if target not in served:
             problems.add(place, f"no provider serves {target}{nearest(target, served)}")
-    for target in _twice(workload.targets):
+    for target in _twice(targets):
         problems.add(place, f"the target {target} is named twice")
 
 
@@ -109,5 +109,5 @@ def _positive(path: KeyPath, value: int, problems: Problems) -> None:
         problems.add(path, f"{path[-1]} is {value}; it must be at least 1")
 
 
-def _twice(names: tuple[str, ...]) -> list[str]:
+def _twice(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]

@@ -55,14 +55,12 @@ def discovered(environ: Mapping[str, str]) -> Configuration:
     providers = {provider.name: provider for provider in (*_by_keys(environ), *_local())}
     if not providers:
         variables = ", ".join(known.variable for known in KNOWN)
-        raise ConfigError(
-            (
-                "fairlead found no configuration and nothing to route to. It looked for a file (see "
-                f"`fairlead serve --help`), for keys in the environment ({variables}), and for Ollama "
-                "(127.0.0.1:11434) and llama.cpp (127.0.0.1:8080). Try `fairlead serve --demo`, or write a start "
-                "file with `fairlead config init`.",
-            )
+        looked_for = (
+            "fairlead found no configuration and nothing to route to. It looked for a file (see `fairlead serve "
+            f"--help`), for keys in the environment ({variables}), and for Ollama (127.0.0.1:11434) and llama.cpp "
+            "(127.0.0.1:8080). Try `fairlead serve --demo`, or write a start file with `fairlead config init`."
         )
+        raise ConfigError((looked_for,))
     targets = tuple(target for provider in providers.values() for target in provider.targets)
     workload = Workload(name="default", targets=targets, default=True)
     return Configuration(providers=providers, workloads={"default": workload}, source="environment")

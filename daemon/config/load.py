@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from daemon.config.checks import check_health, check_providers, check_workloads, parse_listen
+from daemon.config.checks import check_health, check_providers, check_targets, check_workloads, parse_listen
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
 from daemon.config.files import Document, read_files
@@ -80,9 +80,8 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     providers = _read_each(ProviderSettings, _with_health(named, table.get("health", {})), "providers", problems)
     workloads = _read_each(WorkloadSettings, table.get("workloads", {}), "workloads", problems)
     check_providers(providers, problems)
-    check_workloads(workloads, _served(named), problems)
-    if not table.get("workloads"):
-        problems.add((), "there is no workload; add one as [workloads.NAME] with targets")
+    check_workloads(workloads, problems)
+    _check_references(table.get("workloads"), _served(named), problems)
     return FileSettings(
         version=1,
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems) or DaemonSettings(),
@@ -112,6 +111,17 @@ def _with_health(providers: object, health: object) -> object:
         else table
         for name, table in providers.items()
     }
+
+
+def _check_references(workloads: object, served: list[str], problems: Problems) -> None:
+    """Check the targets of every workload, also of those with other problems."""
+    if not workloads or not isinstance(workloads, Mapping):
+        problems.add((), "there is no workload; add one as [workloads.NAME] with targets")
+        return
+    for name, table in workloads.items():
+        targets = table.get("targets") if isinstance(table, Mapping) else None
+        if isinstance(targets, list) and all(isinstance(target, str) for target in targets):
+            check_targets(("workloads", name), targets, served, problems)
 
 
 def _served(providers: object) -> list[str]:

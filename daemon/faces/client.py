@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 
 from aiohttp import ClientConnectionResetError, web
-from probes.dialects.shapes import ModelEntry, models_body
 
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
 from daemon.in_force import InForce
@@ -14,6 +13,7 @@ from daemon.relay.calls import ClientCall, ClientLeft
 from daemon.relay.envelope import EnvelopeProblem, read_envelope
 from daemon.relay.session import Session, Surroundings
 from daemon.routing.naming import UnknownModel, known_names, resolve
+from probes.dialects.shapes import ModelEntry, models_body
 from probes.policy import Dialect
 from probes.surfaces import Surface
 

@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -175,7 +174,9 @@ class SimulatedServer:
 
 
 def _request(*parts: Any) -> web.BaseRequest:
-    return partial(web.BaseRequest, client_max_size=_MOST_BODY)(*parts, parts[-1].get_loop())
+    make: Any = web.BaseRequest
+    request: web.BaseRequest = make(*parts, parts[-1].get_loop(), client_max_size=_MOST_BODY)
+    return request
 
 
 def _json(status: int, value: object) -> web.Response:

@@ -140,10 +140,14 @@ def _alarm(seconds: float) -> Callable[[], int]:
 
 def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _within: str | None) -> int:
     """Allow what only reads."""
-    if action == sqlite3.SQLITE_PRAGMA:
-        allowed = first in _ASKING_PRAGMAS and (second is None or first in _TAKING_A_NAME)
-    else:
-        allowed = action in _READING and (second or "").lower() != "load_extension"
+    match action:
+        case sqlite3.SQLITE_PRAGMA:
+            allowed = first in _ASKING_PRAGMAS and (second is None or first in _TAKING_A_NAME)
+        case sqlite3.SQLITE_UPDATE:
+            # SQLite asks this for itself when it first meets json_each or pragma_…; nobody can write that table here.
+            allowed = first == "sqlite_master"
+        case _:
+            allowed = action in _READING and (second or "").lower() != "load_extension"
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
@@ -167,5 +171,6 @@ def _explanation(error: Exception, path: Path, limits: QueryLimits) -> str:
         sqlite3.SQLITE_CORRUPT: f"{path} is damaged ({error}); move it away, the daemon will make a new one",
         sqlite3.SQLITE_TOOBIG: f"the query makes a value longer than {_LONGEST_CELL} bytes",
     }
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    refused = str(error).startswith("not authorized")  # a function's refusal has no code of its own
+    code = sqlite3.SQLITE_AUTH if refused else getattr(error, "sqlite_errorcode", 0) & 0xFF
     return known.get(code) or f"{error}; sqlite_schema lists the tables and views"

@@ -167,7 +167,7 @@ def _completed(clock: _Clock, target: TargetName, row: tuple[Any, ...]) -> Attem
         status=status,
         reason=reason,
         first_byte_s=_seconds(first_byte_ms),
-        latency_s=latency_ms / 1000,
+        latency_s=round(latency_ms / 1000, 6),
         retry_after_s=_seconds(retry_after_ms),
         streamed=bool(streamed),
     )
@@ -181,4 +181,4 @@ def _completed(clock: _Clock, target: TargetName, row: tuple[Any, ...]) -> Attem
 
 
 def _seconds(ms: float | None) -> float | None:
-    return None if ms is None else ms / 1000
+    return None if ms is None else round(ms / 1000, 6)

@@ -25,15 +25,20 @@ _LATE_MS: Final = 15 * 60_000
 
 
 class Chore(msgspec.Struct, frozen=True):
-    """Statements for one transaction, to be performed again and again until the last of them changes nothing."""
+    """Statements for one transaction, to be performed again for as long as `more` finds anything but 0."""
 
     statements: tuple[str, ...]
     parameters: Mapping[str, int]
+    more: str = "SELECT 0"
+    """One value, asked after the transaction. A small rest waits for the next round: new rows must not feed it for ever."""
 
 
 _ADVANCE: Final = """
 UPDATE rollup_mark SET last_id = min(last_id + :slice, (SELECT max(id) FROM {source}))
 WHERE source = '{source}' AND last_id < (SELECT max(id) FROM {source})"""
+_MORE_TO_COUNT: Final = (
+    "SELECT (SELECT max(id) FROM {source}) - last_id >= :slice / 4 FROM rollup_mark WHERE source = '{source}'"
+)
 
 _SLICE_OF: Final = """
 id > (SELECT last_id FROM rollup_mark WHERE source = '{source}')
@@ -63,8 +68,11 @@ SELECT hour_ms, target, measure, n, p50_ms, p95_ms, p99_ms FROM _latency_open WH
 _DELETE: Final = (
     "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} AS old WHERE at_ms < :before_ms {spared} LIMIT :slice)"
 )
+_COUNTED: Final = "AND id <= (SELECT last_id FROM rollup_mark WHERE source = '{source}')"
 # A restart must not forget a standing or a drain, however long ago it was taken, nor whether the last run ended.
 _SPARED: Final = {
+    "attempt": _COUNTED.format(source="attempt"),
+    "probe": _COUNTED.format(source="probe"),
     "run": "AND EXISTS (SELECT 1 FROM run AS newer WHERE newer.id > old.id)",
     "transition": """AND EXISTS (
       SELECT 1 FROM transition AS newer WHERE newer.target = old.target AND newer.id > old.id)""",
@@ -95,7 +103,8 @@ def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
 
 def _rollup(source: str, more: tuple[str, ...]) -> Chore:
     count = _COUNT.format(source=source, slice=_SLICE_OF.format(source=source))
-    return Chore((count, *more, _ADVANCE.format(source=source)), {"slice": _SLICE})
+    statements = (count, *more, _ADVANCE.format(source=source))
+    return Chore(statements, {"slice": _SLICE}, _MORE_TO_COUNT.format(source=source))
 
 
 def _sketches() -> tuple[str, ...]:
@@ -107,7 +116,7 @@ def _sketches() -> tuple[str, ...]:
 
 def _delete(table: str, before_ms: int) -> Chore:
     statement = _DELETE.format(table=table, spared=_SPARED.get(table, ""))
-    return Chore((statement,), {"before_ms": before_ms, "slice": _SLICE})
+    return Chore((statement,), {"before_ms": before_ms, "slice": _SLICE}, "SELECT changes() >= :slice")
 
 
 def _delete_hours(table: str, before_ms: int) -> Chore:

@@ -75,13 +75,14 @@ class HistoryFile:
         return refused
 
     async def perform(self, chore: Chore) -> bool:
-        """Do one step of `chore` in one transaction; return whether there may be more of it."""
+        """Do one step of `chore` in one transaction; return whether there is more of it."""
         connection = self._opened
         await connection.execute("BEGIN IMMEDIATE")
         for statement in chore.statements:
-            cursor = await connection.execute(statement, chore.parameters)
+            await connection.execute(statement, chore.parameters)
         await connection.execute("COMMIT")
-        return cursor.rowcount > 0
+        ((more,),) = await connection.execute_fetchall(chore.more, chore.parameters)
+        return bool(more)
 
     async def finish(self, ended_ms: int) -> None:
         """Note that the run ended, and leave one plain file that a reader who may not write its folder can open."""

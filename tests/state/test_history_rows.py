@@ -118,4 +118,3 @@ def test_nothing_that_a_client_or_provider_sends_can_be_refused(
         fill(connection, (request, tried, decision))
         for table in ("request", "attempt", "decision"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
-

@@ -32,10 +32,11 @@ FOREVER = HistoryPolicy()
 def perform_chores(connection: sqlite3.Connection, policy: HistoryPolicy, now: float) -> None:
     """Do what the recorder does between two flushes, until there is nothing left to do."""
     for chore in chores(policy, round(now * 1000)):
-        changed = 1
-        while changed > 0:
+        more = 1
+        while more:
             for statement in chore.statements:
-                changed = connection.execute(statement, chore.parameters).rowcount
+                connection.execute(statement, chore.parameters)
+            ((more,),) = connection.execute(chore.more, chore.parameters).fetchall()
 
 
 def raw(_: sqlite3.Connection) -> None:

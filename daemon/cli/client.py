@@ -1,0 +1,83 @@
+"""Talking to the daemon: HTTP over its Unix socket, with the standard library alone."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from daemon.cli.exits import Exit, VerbFailed
+from daemon.config.places import client_socket
+
+__all__ = ["ask", "configure_client", "print_json", "target_url"]
+
+_PATIENCE_S: Final = 20.0
+_EXITS: Final = {403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
+
+
+def configure_client(parser: argparse.ArgumentParser) -> None:
+    """Add what every client verb takes."""
+    parser.add_argument("--socket", metavar="PATH", help="the daemon's socket [env: FAIRLEAD_SOCKET]")
+
+
+def ask(options: argparse.Namespace, method: str, url: str, body: object = None) -> Any:
+    """Return the daemon's JSON answer. Raises VerbFailed with the exit code that fits."""
+    path = client_socket(options.socket, os.environ, os.getuid())
+    connection = _UnixConnection(path)
+    try:
+        connection.request(method, url, None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        text = answer.read()
+    except TimeoutError as error:
+        raise VerbFailed(Exit.TIMED_OUT, f"the daemon at {path} did not answer within {_PATIENCE_S:g}s") from error
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise VerbFailed(Exit.NO_DAEMON, f"no daemon answers at {path}; start one with `fairlead serve`") from error
+    except PermissionError as error:
+        raise VerbFailed(Exit.NOT_PERMITTED, f"{path} may not be opened by this user; ask for its group") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise VerbFailed(Exit.FAILED, f"the daemon at {path} broke off: {str(error) or type(error).__name__}") from error
+    finally:
+        connection.close()
+    return _understood(answer.status, text)
+
+
+def target_url(target: str, *more: str) -> str:
+    """Return the control face's URL of a target. Raises VerbFailed where it is not written `provider/model`."""
+    provider, slash, model = target.partition("/")
+    if not slash or not provider or not model:
+        raise VerbFailed(Exit.USAGE, f"{target!r} is not a target; write provider/model")
+    return "/".join(["/fairlead/v1/targets", quote(provider, safe=""), quote(model), *more])
+
+
+def print_json(verb: str, members: dict[str, Any]) -> None:
+    """Print the verb's versioned object."""
+    print(json.dumps({"schema": f"fairlead.{verb}/1", **members}, indent=2))
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_PATIENCE_S)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        """Connect to the Unix socket instead of a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _understood(status: int, text: bytes) -> Any:
+    try:
+        answer = json.loads(text)
+    except ValueError as error:
+        raise VerbFailed(Exit.FAILED, f"this is no fairlead daemon: it answered {status} without JSON") from error
+    if status < http.HTTPStatus.BAD_REQUEST:
+        return answer
+    detail = answer.get("detail", f"the daemon answered {status}") if isinstance(answer, dict) else str(answer)
+    problems = answer.get("problems", []) if isinstance(answer, dict) else []
+    raise VerbFailed(_EXITS.get(status, Exit.FAILED), "\n".join([detail, *problems]))

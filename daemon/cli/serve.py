@@ -1,0 +1,73 @@
+"""Run the daemon in the foreground. It ends on SIGTERM or Ctrl-C, and reads its configuration again on SIGHUP.
+
+Without --config: $FAIRLEAD_CONFIG, else the user's $XDG_CONFIG_HOME/fairlead/fairlead.toml, else
+/etc/fairlead/fairlead.toml with conf.d/*.toml, else what the keys in the environment and local servers offer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from daemon.cli.exits import Exit, VerbFailed
+from daemon.config.checks import parse_listen
+from daemon.config.configuration import Configuration
+from daemon.config.load import demo_configuration, load
+from daemon.config.places import config_files, default_listen, history_file, server_socket
+from daemon.lifecycle import Places, live, placed_configuration
+from daemon.logs import configure_logs
+from daemon.sockets import ListenError
+from state.errors import ConfigError
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--config", metavar="FILE", help="[env: FAIRLEAD_CONFIG]")
+    source.add_argument("--demo", action="store_true", help="serve a workload `demo` over simulated targets")
+    parser.add_argument("--socket", metavar="PATH", help="[env: FAIRLEAD_SOCKET]")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="loopback TCP, or `none` [env: FAIRLEAD_LISTEN]")
+    parser.add_argument("--history", metavar="FILE", help="[env: FAIRLEAD_HISTORY]")
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Run until told to end."""
+    places = _places(options)
+    read = partial(_read, options.demo, options.config)
+    try:
+        configuration = placed_configuration(read(), places)
+        configure_logs(configuration.daemon.log_level)
+        for warning in configuration.warnings:
+            print(f"fairlead serve: warning: {warning}", file=sys.stderr)
+        live(configuration, places, lambda: placed_configuration(read(), places))
+    except ConfigError as error:
+        raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
+    except ListenError as error:
+        raise VerbFailed(Exit.FAILED, str(error)) from error
+    return Exit.FINE
+
+
+def _read(demo: bool, config: str | None) -> Configuration:  # noqa: FBT001 - argparse's own flag
+    if demo:
+        return demo_configuration()
+    return load(config_files(config, os.environ, os.getuid()), os.environ)
+
+
+def _places(options: argparse.Namespace) -> Places:
+    named = options.listen or os.environ.get("FAIRLEAD_LISTEN")
+    try:
+        listen = None if named is None else () if named == "none" else (parse_listen(named),)
+    except ValueError as error:
+        raise VerbFailed(Exit.USAGE, f"--listen: {error}") from error
+    fallback = default_listen(os.environ)
+    return Places(
+        socket=Path(server_socket(options.socket, os.environ, os.getuid())).absolute(),
+        history=history_file(options.history, os.environ).absolute(),
+        listen=listen,
+        default_listen=() if fallback is None else (parse_listen(fallback),),
+    )

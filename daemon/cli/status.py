@@ -1,0 +1,95 @@
+"""Show problems first, then every target: its standing and why, its latency, what is in flight, what it waits for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from daemon.cli.client import ask, configure_client, print_json, target_url
+from daemon.cli.exits import Exit
+from daemon.cli.tables import render_table
+
+__all__ = ["configure", "run"]
+
+_COLUMNS = ("TARGET", "STANDING", "EXPECTED", "P50", "P95", "SUCCESS", "IN FLIGHT", "LEFT", "WHY")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    parser.add_argument("target", nargs="?", help="only this one, as provider/model")
+    parser.add_argument("--json", action="store_true", help="print a versioned JSON object")
+    parser.add_argument("--watch", action="store_true", help="again every two seconds, until interrupted")
+    configure_client(parser)
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print the status; the exit code is 0 where nothing is wrong."""
+    while True:
+        code = _show(options)
+        if not options.watch:
+            return code
+        time.sleep(2)
+        if sys.stdout.isatty():
+            print("\x1b[H\x1b[2J", end="")
+
+
+def _show(options: argparse.Namespace) -> Exit:
+    if options.target:
+        target = ask(options, "GET", target_url(options.target))
+        if options.json:
+            print_json("status", {"targets": [target]})
+        else:
+            print(_table([target]))
+        return Exit.FINE if target["standing"] in {"healthy", "unproven"} and not target["drained"] else Exit.FAILED
+    status = ask(options, "GET", "/fairlead/v1/status")
+    if options.json:
+        print_json("status", status)
+    else:
+        _print_status(status)
+    return Exit.FINE if status["ready"] and not status["problems"] else Exit.FAILED
+
+
+def _print_status(status: dict[str, Any]) -> None:
+    for problem in status["problems"]:
+        print(f"! {problem}")
+    if status["problems"]:
+        print()
+    print(_table(status["targets"]))
+    print()
+    for workload in status["workloads"]:
+        mark = " (default)" if workload["default"] else ""
+        waiting = f", {workload['waiting']} waiting" if workload["waiting"] else ""
+        print(
+            f"{workload['name']}{mark}: {workload['strategy']}, "
+            f"{len(workload['available'])} of {len(workload['targets'])} available{waiting}"
+        )
+
+
+def _table(targets: list[dict[str, Any]]) -> str:
+    return render_table(_COLUMNS, [_row(target) for target in targets])
+
+
+def _row(target: dict[str, Any]) -> tuple[object, ...]:
+    standing = target["standing"] + (" drained" if target["drained"] else "")
+    ratio = target["success_ratio"]
+    left = target["cooldown_s"] or target["rate_limited_s"] or target["drained_for_s"]
+    why = target["drain_reason"] if target["drained"] else target["cause"]
+    if not why and target["rate_limited_s"]:
+        why = "rate limited"
+    return (
+        target["target"],
+        standing,
+        _ms(target["expected_ms"]),
+        _ms(target["p50_ms"]),
+        _ms(target["p95_ms"]),
+        None if ratio is None else f"{ratio * 100:.0f}%",
+        f"{target['in_flight']}/{target['max_in_flight']}",
+        None if left is None else f"{left:.0f}s",
+        why,
+    )
+
+
+def _ms(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0f}ms"

@@ -1,0 +1,141 @@
+"""The prober: checks providers when nobody asks, and at once when somebody does; every finding goes to the registry."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+import anyio
+import anyio.abc
+import msgspec
+
+from probes.calls import UpstreamReply, UpstreamRequest
+from probes.checks import Finding, judge, request_of
+from probes.policy import Provider
+from probes.schedule import Errand, Schedule
+from state.errors import WireError
+from state.faults import Fault
+from state.mailbox import Address, Mailbox, Reply
+from state.messages import ProbeCompleted, RegistryMessage
+from state.outcome import Outcome, ProbeKind
+from state.targets import TargetName, split_target
+
+__all__ = ["ProbeRequested", "Prober", "ProberMessage", "ProvidersReplaced"]
+
+_MOST_BYTES = 8 * 1024 * 1024
+_AT_ONCE = 8
+_Open = Callable[[Provider, UpstreamRequest], Awaitable[UpstreamReply]]
+_Answers = list[tuple[TargetName, Reply[Outcome | None]]]
+
+
+class ProvidersReplaced(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration came into force: check these."""
+
+    providers: tuple[Provider, ...]
+
+
+class ProbeRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants a target checked now. The reply is None where the target does not exist."""
+
+    target: TargetName
+    kind: ProbeKind
+    by: str
+    reply: Reply[Outcome | None]
+
+
+ProberMessage = ProvidersReplaced | ProbeRequested
+
+
+class Prober:
+    """Owns the schedule and the probes under way: one that is under way is shared, never doubled."""
+
+    def __init__(
+        self, mailbox: Mailbox[ProberMessage], registry: Address[RegistryMessage], open_call: _Open, luck: random.Random
+    ) -> None:
+        """Check with `open_call`, which raises WireError; report to `registry`."""
+        self._mailbox = mailbox
+        self._registry = registry
+        self._open = open_call
+        self._schedule = Schedule(luck)
+        self._providers: dict[str, Provider] = {}
+        self._under_way: dict[Errand, _Answers] = {}
+        self._slots = anyio.Semaphore(_AT_ONCE)
+
+    async def run(self) -> None:
+        """Check what is due and what is asked for, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                due = self._schedule.next_due()
+                with anyio.CancelScope(deadline=float("inf") if due is None else due):
+                    await self._mailbox.arrival()
+                now = anyio.current_time()
+                for message in self._mailbox.take_all():
+                    self._handle(message, now, tasks)
+                if (errand := self._schedule.take(now, self._under_way)) is not None:
+                    self._set_out(errand, [], tasks)
+
+    def _handle(self, message: ProberMessage, now: float, tasks: anyio.abc.TaskGroup) -> None:
+        match message:
+            case ProvidersReplaced(providers=providers):
+                self._providers = {provider.name: provider for provider in providers}
+                self._schedule.follow(providers, now)
+            case ProbeRequested():
+                self._asked(message, tasks)
+            case _:
+                assert_never(message)
+
+    def _asked(self, message: ProbeRequested, tasks: anyio.abc.TaskGroup) -> None:
+        name, model = split_target(message.target)
+        provider = self._providers.get(name)
+        if provider is None or model not in provider.models:
+            message.reply.send(None)
+            return
+        errand = Errand(name, message.kind, model if message.kind is ProbeKind.CANARY else None)
+        answer = (message.target, message.reply)
+        if errand in self._under_way:
+            self._under_way[errand].append(answer)
+        else:
+            self._set_out(errand, [answer], tasks)
+
+    def _set_out(self, errand: Errand, answers: _Answers, tasks: anyio.abc.TaskGroup) -> None:
+        self._under_way[errand] = answers
+        tasks.start_soon(self._run_errand, errand, self._providers[errand.provider])
+
+    async def _run_errand(self, errand: Errand, provider: Provider) -> None:
+        async with self._slots:
+            started_at = anyio.current_time()
+            found = await self._look(errand, provider, started_at)
+        at = anyio.current_time()
+        answers = self._under_way.pop(errand)
+        for target in errand.targets(provider):
+            outcome = found if isinstance(found, Outcome) else judge(errand, provider, split_target(target)[1], found)
+            self._registry.post(
+                ProbeCompleted(target=target, kind=errand.kind, outcome=outcome, started_at=started_at, at=at)
+            )
+            for asked, reply in answers:
+                if asked == target:
+                    reply.send(outcome)
+
+    async def _look(self, errand: Errand, provider: Provider, started_at: float) -> Finding | Outcome:
+        timeout = provider.probe.timeout
+        with anyio.move_on_after(timeout):
+            try:
+                return await self._exchange(errand, provider, started_at)
+            except WireError as error:
+                fault = getattr(error, "fault", Fault.UNREACHABLE)
+                fault = Fault.BAD_REPLY if fault is Fault.CUT else fault
+                return Outcome(fault=fault, reason=str(error), latency_s=anyio.current_time() - started_at)
+        return Outcome(fault=Fault.TIMEOUT, reason=f"no answer within {timeout:g}s", latency_s=float(timeout))
+
+    async def _exchange(self, errand: Errand, provider: Provider, started_at: float) -> Finding:
+        reply = await self._open(provider, request_of(errand, provider))
+        try:
+            body = bytearray()
+            while (piece := await reply.read()) and len(body) < _MOST_BYTES:
+                body += piece
+        finally:
+            await reply.aclose()
+        headers = dict(reply.headers)
+        latency_s = anyio.current_time() - started_at
+        return Finding(reply.status, headers.get("content-type", ""), headers, bytes(body), latency_s)
