@@ -97,7 +97,12 @@ class Assembly:
         self.prober = Prober(boxes.prober, boxes.registry.address, self.wires.open, random.Random(seed))  # noqa: S311
         boxes.prober.put(ProvidersReplaced(providers=tuple(configuration.providers.values())))
         audience = Audience(
-            boxes.registry.address, boxes.dispatcher.address, boxes.prober.address, boxes.recorder.address
+            registry=boxes.registry.address,
+            dispatcher=boxes.dispatcher.address,
+            prober=boxes.prober.address,
+            recorder=boxes.recorder.address,
+            wires=self.wires,
+            metrics=self.metrics,
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
         self.front = self._front()

@@ -27,30 +27,14 @@ class Metrics:
     def __init__(self, version: str) -> None:
         """Count from zero."""
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "fairlead_requests", "Client requests ended.", ["workload", "outcome"], registry=registry
-        )
-        self._duration = Histogram(
-            "fairlead_request_duration_seconds",
-            "From a request's arrival to its last byte.",
-            ["workload"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        requests = Counter("fairlead_requests", "Client requests ended.", ["workload", "outcome"], registry=registry)
+        duration = _seconds("fairlead_request_duration", "From a request's arrival to its last byte.", "workload")
+        attempts = Counter("fairlead_attempts", "Tries of requests at targets.", ["target", "outcome"], registry=None)
+        first_byte = _seconds("fairlead_first_byte", "From sending an attempt to its first content byte.", "target")
         self._overhead = Histogram(
             "fairlead_overhead_seconds",
             "What fairlead itself added to a request, queueing apart.",
             buckets=_OVERHEAD_SECONDS,
-            registry=registry,
-        )
-        self._attempts = Counter(
-            "fairlead_attempts", "Tries of requests at targets.", ["target", "outcome"], registry=registry
-        )
-        self._first_byte = Histogram(
-            "fairlead_first_byte_seconds",
-            "From sending an attempt to its first content byte.",
-            ["target"],
-            buckets=_SECONDS,
             registry=registry,
         )
         self._fallbacks = Counter(
@@ -63,12 +47,13 @@ class Metrics:
             "fairlead_config_last_reload_successful", "1 if the newest configuration is in force.", registry=registry
         )
         self._reload.set(1)
-        build = Gauge("fairlead_build_info", "Always 1.", ["version"], registry=registry)
-        build.labels(version).set(1)
-        self._request_child = lru_cache(1024)(self._requests.labels)
-        self._duration_child = lru_cache(1024)(self._duration.labels)
-        self._attempt_child = lru_cache(1024)(self._attempts.labels)
-        self._first_byte_child = lru_cache(1024)(self._first_byte.labels)
+        Gauge("fairlead_build_info", "Always 1.", ["version"], registry=registry).labels(version).set(1)
+        for metric in (duration, attempts, first_byte):
+            registry.register(metric)
+        self._request_child = lru_cache(1024)(requests.labels)
+        self._duration_child = lru_cache(1024)(duration.labels)
+        self._attempt_child = lru_cache(1024)(attempts.labels)
+        self._first_byte_child = lru_cache(1024)(first_byte.labels)
 
     def attempted(self, target: TargetName, outcome: Outcome) -> None:
         """Count an attempt."""
@@ -100,6 +85,10 @@ class Metrics:
         scrape = CollectorRegistry()
         scrape.register(_Snapshot([*_state(view), *_gauges(history)]))
         return generate_latest(self._registry) + generate_latest(scrape)
+
+
+def _seconds(name: str, text: str, label: str) -> Histogram:
+    return Histogram(f"{name}_seconds", text, [label], buckets=_SECONDS, registry=None)
 
 
 class _Snapshot:

@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
+import msgspec
 import structlog
-from probes.prober import ProberMessage, ProvidersReplaced
 
 from daemon.config.configuration import Configuration
 from daemon.in_force import InForce
+from daemon.metrics import Metrics
 from daemon.routing.leases import DispatcherMessage, RoutesReplaced
 from daemon.simulation import Simulation
+from probes.prober import ProberMessage, ProvidersReplaced
+from probes.wire import Wires
 from state.errors import ConfigError
 from state.history.rows import OperationRow, RecorderMessage
 from state.mailbox import Address
@@ -23,27 +26,23 @@ __all__ = ["Audience", "Reload"]
 _log = structlog.get_logger("fairlead.reload")
 
 
-class Audience:
+class Audience(msgspec.Struct, frozen=True, kw_only=True):
     """Who has to hear of a new configuration."""
 
-    def __init__(
-        self,
-        registry: Address[RegistryMessage],
-        dispatcher: Address[DispatcherMessage],
-        prober: Address[ProberMessage],
-        recorder: Address[RecorderMessage],
-    ) -> None:
-        """Hold the addresses of the four actors."""
-        self.registry = registry
-        self.dispatcher = dispatcher
-        self.prober = prober
-        self.recorder = recorder
+    registry: Address[RegistryMessage]
+    dispatcher: Address[DispatcherMessage]
+    prober: Address[ProberMessage]
+    recorder: Address[RecorderMessage]
+    wires: Wires
+    metrics: Metrics
 
     def tell(self, configuration: Configuration) -> None:
         """Post the parts of `configuration` that each actor lives by: health first, so that routes find theirs."""
         self.registry.post(TargetsReplaced(targets=configuration.policies))
         self.dispatcher.post(RoutesReplaced(routes=configuration.routes))
         self.prober.post(ProvidersReplaced(providers=tuple(configuration.providers.values())))
+        self.wires.keep(configuration.providers.values())
+        self.metrics.reload_succeeded()
 
 
 class Reload:
@@ -66,6 +65,7 @@ class Reload:
                 configuration = await anyio.to_thread.run_sync(self._load)
             except ConfigError as error:
                 self._in_force.keep(error.problems)
+                self._audience.metrics.reload_failed()
                 _log.error("reload_refused", by=who, problems=error.problems)
                 return error.problems
             await self._simulation.follow(configuration.providers.values())

@@ -40,7 +40,9 @@ def ask(options: argparse.Namespace, method: str, url: str, body: object = None)
     except PermissionError as error:
         raise VerbFailed(Exit.NOT_PERMITTED, f"{path} may not be opened by this user; ask for its group") from error
     except (OSError, http.client.HTTPException) as error:
-        raise VerbFailed(Exit.FAILED, f"the daemon at {path} broke off: {str(error) or type(error).__name__}") from error
+        raise VerbFailed(
+            Exit.FAILED, f"the daemon at {path} broke off: {str(error) or type(error).__name__}"
+        ) from error
     finally:
         connection.close()
     return _understood(answer.status, text)

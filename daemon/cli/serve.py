@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Exit:
     """Run until told to end."""
     places = _places(options)
-    read = partial(_read, options.demo, options.config)
+    read = demo_configuration if options.demo else partial(_load, options.config)
     try:
         configuration = placed_configuration(read(), places)
         configure_logs(configuration.daemon.log_level)
@@ -52,9 +52,7 @@ def run(options: argparse.Namespace) -> Exit:
     return Exit.FINE
 
 
-def _read(demo: bool, config: str | None) -> Configuration:  # noqa: FBT001 - argparse's own flag
-    if demo:
-        return demo_configuration()
+def _load(config: str | None) -> Configuration:
     return load(config_files(config, os.environ, os.getuid()), os.environ)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import msgspec
 
 from daemon.routing.leases import Candidate, Choice, RouteQuery
-from daemon.routing.policy import Routes, Strategy
+from daemon.routing.policy import Routes, Strategy, TargetPlace
 from daemon.routing.strategies import STRATEGIES, Contender, Turn
 from probes.surfaces import speaks
-from state.standing import HealthSnapshot, Standing
+from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName
 
 __all__ = ["Load", "choose", "earliest_ready"]
@@ -92,6 +92,10 @@ def _obstacle(
         return _Obstacle("already tried")
     if not speaks(place.dialect, query.surface):
         return _Obstacle(f"speaks {place.dialect.value} only")
+    return _unready(health, now) or _crowded(target, health, place, load)
+
+
+def _unready(health: TargetHealth, now: float) -> _Obstacle | None:
     if health.drained:
         reason = f"drained: {health.drain_reason}" if health.drain_reason else "drained"
         return _Obstacle(reason, _NEVER if health.drained_until is None else health.drained_until)
@@ -100,6 +104,10 @@ def _obstacle(
         return _Obstacle(f"cooling for {max(0.0, until - now):.1f}s: {health.cause}", until)
     if health.blocked_until is not None and health.blocked_until > now:
         return _Obstacle(f"rate limited for {health.blocked_until - now:.1f}s", health.blocked_until)
+    return None
+
+
+def _crowded(target: TargetName, health: TargetHealth, place: TargetPlace, load: Load) -> _Obstacle | None:
     if load.providers.get(place.provider, 0) >= place.max_in_flight:
         return _Obstacle(f"full: {place.max_in_flight} in flight", _SOON)
     if health.standing is Standing.PROBATION and load.targets.get(target, 0):

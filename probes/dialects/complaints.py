@@ -68,14 +68,20 @@ def complaint_of(body: object) -> Complaint:
 def _of_object(body: dict[str, Any]) -> Complaint:
     error = body.get("error")
     if isinstance(error, str) and error:
-        return _of_parts({**body, "message": error}, is_error=True)
+        return _reported(_of_parts({**body, "message": error}))
     if isinstance(error, dict):
-        return _of_parts(error, is_error=True)
+        return _reported(_of_parts(error))
     named = body.get("type") == "error" or body.get("object") == "error"
-    return _of_parts(body, is_error=named or bool(error))
+    complaint = _of_parts(body)
+    return _reported(complaint) if named or error else complaint
 
 
-def _of_parts(core: dict[str, Any], *, is_error: bool) -> Complaint:
+def _reported(complaint: Complaint) -> Complaint:
+    """Return `complaint` as one that came as an error."""
+    return msgspec.structs.replace(complaint, is_error=True)
+
+
+def _of_parts(core: dict[str, Any]) -> Complaint:
     metadata = _object(core.get("metadata"))
     details = tuple(_objects(core.get("details")))
     return Complaint(
@@ -85,7 +91,6 @@ def _of_parts(core: dict[str, Any], *, is_error: bool) -> Complaint:
         quota_ids=tuple(_quota_ids(details)),
         delay=next((_text(detail.get("retryDelay")) for detail in details if detail.get("retryDelay")), ""),
         headers={str(name).lower(): str(value) for name, value in _object(metadata.get("headers")).items()},
-        is_error=is_error,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Literal
 
 __all__ = ["Inflater", "inflater_for"]
 
@@ -15,10 +16,10 @@ _ZLIB_METHOD = 8
 class Inflater:
     """Decompresses one body. Raises zlib.error where the bytes are not what they should be."""
 
-    def __init__(self, *, gzip: bool) -> None:
+    def __init__(self, coding: Literal["gzip", "deflate"]) -> None:
         """Expect gzip, or what `deflate` means: zlib, or the raw form that some servers send instead."""
-        self._gzip = gzip
-        self._stream = zlib.decompressobj(_GZIP) if gzip else None
+        self._gzip = coding == "gzip"
+        self._stream = zlib.decompressobj(_GZIP) if self._gzip else None
         self._waiting = b""
 
     @property
@@ -50,8 +51,8 @@ def inflater_for(coding: str) -> Inflater | None:
     """Return what takes a `content-encoding` apart, None for one that is left as it is."""
     match coding.strip().lower():
         case "gzip" | "x-gzip":
-            return Inflater(gzip=True)
+            return Inflater("gzip")
         case "deflate":
-            return Inflater(gzip=False)
+            return Inflater("deflate")
         case _:
             return None

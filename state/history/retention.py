@@ -30,7 +30,7 @@ class Chore(msgspec.Struct, frozen=True):
     statements: tuple[str, ...]
     parameters: Mapping[str, int]
     more: str = "SELECT 0"
-    """One value, asked after the transaction. A small rest waits for the next round: new rows must not feed it for ever."""
+    """One value, asked after the transaction. A small rest waits for the next round: new rows would feed it on."""
 
 
 _ADVANCE: Final = """

@@ -16,7 +16,7 @@ WITH
   known (target) AS (
     SELECT target FROM transition
     UNION SELECT target FROM operation WHERE target IS NOT NULL
-    UNION SELECT target FROM evidence_hour, clock WHERE hour_ms >= now_ms - 86400000
+    UNION SELECT target FROM clock CROSS JOIN evidence_hour WHERE hour_ms >= now_ms - 86400000
     UNION SELECT target FROM attempt WHERE id > (SELECT last_id FROM rollup_mark WHERE source = 'attempt')
     UNION SELECT target FROM probe WHERE id > (SELECT last_id FROM rollup_mark WHERE source = 'probe')
   ),
@@ -28,7 +28,7 @@ WITH
   ),
   last_hour (target, attempts, failed) AS (
     SELECT target, count(*), sum(coalesce(counts, 0))
-    FROM attempt LEFT JOIN fault_kind USING (fault), clock
+    FROM clock CROSS JOIN attempt LEFT JOIN fault_kind USING (fault)
     WHERE at_ms >= now_ms - 3600000 GROUP BY target
   )
 SELECT
@@ -43,7 +43,7 @@ SELECT
   coalesce(failed, 0) AS failed_last_hour,
   (SELECT at FROM attempt WHERE attempt.target = latest.target AND fault IS NOT NULL
     AND at_ms >= now_ms - 3600000 ORDER BY at_ms DESC LIMIT 1) AS last_fault_at
-FROM latest, clock
+FROM clock CROSS JOIN latest
   LEFT JOIN transition ON transition.id = latest.transition_id
   LEFT JOIN operation ON operation.id = latest.operation_id
   LEFT JOIN last_hour ON last_hour.target = latest.target

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import anyio
@@ -210,10 +210,8 @@ def test_reading_needs_neither_anyio_nor_msgspec() -> None:
 def test_a_reader_never_leaves_a_lock_behind(path: Path) -> None:
     """What it opened, it closes, also after an error."""
     for sql in ("SELECT 1", "SELEKT 1", "SELECT * FROM attempt"):
-        try:
+        with suppress(HistoryError):
             query(path, sql, limits=QueryLimits(rows=1))
-        except HistoryError:
-            pass
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             other.execute("ROLLBACK")

@@ -58,7 +58,7 @@ def test_each_row_that_is_posted_is_in_the_file_after_a_flush(path: Path) -> Non
             at_work.post(*every_row(at))
             assert await at_work.flush()
             for table in ("probe", "request", "attempt", "decision", "fallback", "transition", "operation"):
-                ((at_ms,),) = read(path, f"SELECT at_ms FROM {table}")
+                ((at_ms,),) = read(path, f"SELECT at_ms FROM {table}")  # noqa: S608
                 assert abs(at_ms - (WALL + at) * 1000) <= 2
             assert at_work.state.ok
             assert at_work.state.unsaved_rows == 0

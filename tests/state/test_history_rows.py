@@ -66,7 +66,7 @@ def test_every_field_of_a_row_reaches_its_column(tmp_path: Path, table: str) -> 
         SampledDecision(row, 3) if type(row).__name__ == "DecisionRow" else row for row in every_row(AT)
     )
     with closing(stored(tmp_path, *rows, Gap(AT, AT - 2, AT - 1, 5, "disk full"))) as connection:
-        (found,) = connection.execute(f"SELECT * FROM {table}").fetchall()
+        (found,) = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
     common = {"id": 1, "at_ms": AT_MS, "at": "2025-06-15T15:06:40.123Z"}
     assert dict(found) == EXPECTED[table] | common
 
@@ -83,7 +83,7 @@ def test_a_row_that_the_schema_refuses_does_not_hold_up_the_others(tmp_path: Pat
     """A bug elsewhere costs its own row."""
     wrong = msgspec.structs.replace(every_row(AT)[1], outcome="no such word")
     with closing(stored(tmp_path, attempt(AT), wrong, attempt(AT))) as connection:
-        assert [len(connection.execute(f"SELECT id FROM {t}").fetchall()) for t in ("attempt", "request")] == [2, 0]
+        assert [len(connection.execute(f"SELECT id FROM {t}").fetchall()) for t in ("attempt", "request")] == [2, 0]  # noqa: S608
 
 
 anything = st.text(st.characters(codec=None), max_size=20)
@@ -117,4 +117,4 @@ def test_nothing_that_a_client_or_provider_sends_can_be_refused(
     with closing(in_memory()) as connection:
         fill(connection, (request, tried, decision))
         for table in ("request", "attempt", "decision"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)  # noqa: S608

@@ -25,31 +25,37 @@ def path(tmp_path: Path) -> Path:
 
 
 def folder_is_a_file(path: Path) -> None:
+    """Let a file lie where the folder should be."""
     path.parent.write_text("in the way")
 
 
 def path_is_a_folder(path: Path) -> None:
+    """Let a folder lie where the file should be."""
     path.mkdir(parents=True)
 
 
 def not_sqlite(path: Path) -> None:
+    """Let the file be a text."""
     path.parent.mkdir()
     path.write_text("Dear diary, this is no database. " * 40)
 
 
 def from_the_future(path: Path) -> None:
+    """Let the file be a newer version's."""
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 999")
 
 
 def of_another_application(path: Path) -> None:
+    """Let the file be another application's."""
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("CREATE TABLE theirs (a)")
 
 
 def damaged(path: Path) -> None:
+    """Let all but the header of the file be nonsense."""
     open_history(path).close()
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + b"\xa5" * (len(whole) - 100))
@@ -209,24 +215,33 @@ def test_a_file_that_another_program_locks_is_written_once_it_is_free(path: Path
     anyio.run(main)
 
 
-@pytest.mark.parametrize("removing", ["the file", "the folder", "replacing it"])
-def test_a_history_deleted_under_the_daemon_begins_anew_and_tells_what_went_with_it(path: Path, removing: str) -> None:
+def delete_file(path: Path) -> None:
+    """Delete the file alone."""
+    path.unlink()
+
+
+def delete_folder(path: Path) -> None:
+    """Delete all there is."""
+    shutil.rmtree(path.parent)
+
+
+def replace_file(path: Path) -> None:
+    """Put another history in its place."""
+    shutil.rmtree(path.parent)
+    open_history(path).close()
+
+
+@pytest.mark.parametrize("remove", [delete_file, delete_folder, replace_file])
+def test_a_history_deleted_under_the_daemon_begins_anew_and_tells_what_went_with_it(
+    path: Path, remove: Callable[[Path], None]
+) -> None:
     """Rows written to the file that vanished are a gap of the new one; rows that come after it are there."""
 
     async def main() -> None:
         async with recording(path) as at_work:
             at_work.post(attempt(1.0), attempt(2.0))
             assert await at_work.flush()
-            match removing:
-                case "the folder":
-                    shutil.rmtree(path.parent)
-                case "the file":
-                    path.unlink()
-                case _:
-                    path.unlink()
-                    path.with_name("history.sqlite-wal").unlink()
-                    path.with_name("history.sqlite-shm").unlink()
-                    open_history(path).close()
+            remove(path)
             at_work.post(attempt(3.0, number=3))
             assert await at_work.flush()
             assert read(path, "SELECT number FROM attempt") == [(3,)]

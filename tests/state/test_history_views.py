@@ -118,7 +118,7 @@ def test_availability_daily_is_the_share_of_outcomes_that_did_what_was_asked(
     fill(history, (attempt(NOON, target=FLAKY, fault=Fault.INVALID_REQUEST),))
     age(history)
     columns = "day, target, availability, attempts, failed_attempts, probes, failed_probes"
-    assert rows(history, f"SELECT {columns} FROM availability_daily") == [
+    assert rows(history, f"SELECT {columns} FROM availability_daily") == [  # noqa: S608
         ("2025-06-17", STEADY, 1.0, 1, 0, 0, 0),
         ("2025-06-16", FLAKY, None, 1, 0, 0, 0),
         ("2025-06-16", STEADY, pytest.approx(6 / 9), 9, 2, 2, 1),
@@ -227,14 +227,14 @@ def test_rows_go_when_their_time_is_over_and_not_before(history: sqlite3.Connect
     fill(history, (transition(NOON - 1, Standing.UNPROVEN, Standing.HEALTHY, target=FLAKY),))
     fill(history, (*(row for row in old if type(row).__name__ != "DecisionRow"),))
     history.execute(
-        "INSERT INTO decision (at_ms, request_id, number, strategy, reason, candidates, seed) "
+        "INSERT INTO decision (at_ms, request_id, number, strategy, reason, candidates, seed) "  # noqa: S608
         f"VALUES ({NOON * 1000:.0f}, 'r', 1, '', '', '[]', 1)"
     )
 
     def left(days: float) -> dict[str, int]:
         perform_chores(history, FOREVER, NOON + days * DAY)
         tables = ("probe", "request", "attempt", "fallback", "transition", "operation", "decision", "evidence_hour")
-        return {table: rows(history, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+        return {table: rows(history, f"SELECT count(*) FROM {table}")[0][0] for table in tables}  # noqa: S608
 
     raw_rows = {"probe": 1, "request": 1, "attempt": 1, "fallback": 1, "transition": 2, "operation": 1}
     assert left(6.9) == raw_rows | {"decision": 1, "evidence_hour": 2}
