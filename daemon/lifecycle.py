@@ -96,9 +96,12 @@ async def _live(
 
 
 def _say_recalled(past: Recollection) -> None:
+    """Say what came back from the history, and whether the last run could end it properly."""
+    if past.trouble:
+        _log.warning("history_not_recalled", reason=past.trouble)
     if past.remembered:
         standings = {target: remembered.standing.value for target, remembered in past.remembered.items()}
-        _log.info("history_recalled", standings=standings)
+        _log.info("history_recalled", standings=standings, outcomes=past.outcomes, after_a_crash=past.unclean)
 
 
 async def _until_told_to_end(assembly: Assembly, notifier: Notifier) -> None:
