@@ -86,7 +86,6 @@ class Assembly:
         self.metrics = Metrics(VERSION)
         self.wires = Wires()
         self.sweep = DeadlineSweep(self.clock)
-        self.desk = LeaseDesk(boxes.dispatcher.address)
         self.boxes = boxes
         seed = random.SystemRandom().getrandbits(32)
         self.recorder = Recorder(boxes.recorder, past.history, configuration.history, time.time)
@@ -94,6 +93,7 @@ class Assembly:
             boxes.registry, boxes.dispatcher.address, boxes.recorder.address, configuration.policies, past.remembered
         )
         self.dispatcher = Dispatcher(boxes.dispatcher, configuration.routes, seed)
+        self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         self.prober = Prober(boxes.prober, boxes.registry.address, self.wires.open, random.Random(seed))  # noqa: S311
         boxes.prober.put(ProvidersReplaced(providers=tuple(configuration.providers.values())))
         audience = Audience(

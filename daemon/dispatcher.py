@@ -75,6 +75,23 @@ class Dispatcher:
             if any(self._waiting.values()):
                 self._serve_line(now)
 
+    def grant(self, ticket: int, query: RouteQuery) -> Lease | None:
+        """Return a lease at once where nobody of the workload waits and a target is available, else None.
+
+        Called by a session on its own turn; the state stays the dispatcher's, and only its methods touch it.
+        """
+        if self._snapshot is None or self._waiting.get(query.workload.name):
+            return None
+        choice = self._choose(query, anyio.current_time())
+        return None if choice.chosen is None else self._lease(ticket, query, choice, choice.chosen, 0.0)
+
+    def take_back(self, ticket: int) -> bool:
+        """Take a lease back at once; False where somebody waits and the line must be served."""
+        if any(self._waiting.values()) or ticket not in self._leases:
+            return False
+        self._released(ticket)
+        return True
+
     def _handle(self, message: DispatcherMessage, now: float) -> None:
         match message:
             case LeaseRequested():
@@ -147,14 +164,16 @@ class Dispatcher:
         return self._snapshot or _NOTHING_KNOWN
 
     def _grant(self, request: LeaseRequested, choice: Choice, target: TargetName, waited_s: float) -> None:
-        self._leases[request.ticket] = target
+        request.reply.send(self._lease(request.ticket, request.query, choice, target, waited_s))
+
+    def _lease(self, ticket: int, query: RouteQuery, choice: Choice, target: TargetName, waited_s: float) -> Lease:
+        self._leases[ticket] = target
         self._targets[target] += 1
         self._providers[provider_of(target)] += 1
         self._seed += 1
-        workload = request.query.workload
-        if workload.strategy is Strategy.ROUND_ROBIN:
-            self._turns[workload.name] = workload.targets.index(target) + 1
-        request.reply.send(Lease(ticket=request.ticket, target=target, choice=choice, waited_s=waited_s))
+        if query.workload.strategy is Strategy.ROUND_ROBIN:
+            self._turns[query.workload.name] = query.workload.targets.index(target) + 1
+        return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s)
 
     def _refuse(self, waiter: _Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
         ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._load(), now)

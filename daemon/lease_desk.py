@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 from types import TracebackType
+from typing import Protocol
 
 from daemon.routing.leases import (
     Choice,
@@ -19,21 +20,37 @@ from daemon.routing.leases import (
 )
 from state.mailbox import Address, Reply
 
-__all__ = ["LeaseDesk"]
+__all__ = ["Counter", "Held", "LeaseDesk"]
 
 _TICKETS = count(1)
+
+
+class Counter(Protocol):
+    """Where the dispatcher serves at once: its own methods, called on the session's turn of the loop.
+
+    A request that needs no waiting costs no hop between tasks; whatever waits goes through the mailbox.
+    """
+
+    def grant(self, ticket: int, query: RouteQuery) -> Lease | None:
+        """Return a lease where nobody waits and a target is available, else None."""
+        ...
+
+    def take_back(self, ticket: int) -> bool:
+        """Take a lease back; False where somebody waits, who must hear of it through the mailbox."""
+        ...
 
 
 class LeaseDesk:
     """The dispatcher's counter."""
 
-    def __init__(self, dispatcher: Address[DispatcherMessage]) -> None:
-        """Ask at `dispatcher`."""
+    def __init__(self, dispatcher: Address[DispatcherMessage], counter: Counter | None = None) -> None:
+        """Ask at `dispatcher`, after trying `counter`, where the dispatcher grants what needs no waiting."""
         self._dispatcher = dispatcher
+        self._counter = counter
 
-    def lease(self, query: RouteQuery) -> _Held:
+    def lease(self, query: RouteQuery) -> Held:
         """Return a context that waits for a lease, or for its refusal, and gives it back at its end."""
-        return _Held(self._dispatcher, query)
+        return Held(self._dispatcher, self._counter, query)
 
     async def preview(self, query: RouteQuery) -> Choice:
         """Return the choice that `query` would get now; nothing is leased."""
@@ -48,17 +65,22 @@ class LeaseDesk:
         return await reply.wait()
 
 
-class _Held:
+class Held:
     """One lease's life. A plain class: contextlib's generator costs more than the lease."""
 
-    __slots__ = ("_dispatcher", "_query", "_ticket")
+    __slots__ = ("_counter", "_dispatcher", "_query", "_ticket")
 
-    def __init__(self, dispatcher: Address[DispatcherMessage], query: RouteQuery) -> None:
+    def __init__(self, dispatcher: Address[DispatcherMessage], counter: Counter | None, query: RouteQuery) -> None:
+        """Ask for `query` when entered."""
         self._dispatcher = dispatcher
+        self._counter = counter
         self._query = query
         self._ticket = next(_TICKETS)
 
     async def __aenter__(self) -> Lease | NoLease:
+        """Return the lease, or why there is none."""
+        if self._counter is not None and (lease := self._counter.grant(self._ticket, self._query)) is not None:
+            return lease
         reply: Reply[Lease | NoLease] = Reply()
         self._dispatcher.post(LeaseRequested(ticket=self._ticket, query=self._query, reply=reply))
         try:
@@ -70,7 +92,9 @@ class _Held:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        """Give back what was held."""
         self._give_back()
 
     def _give_back(self) -> None:
-        self._dispatcher.post(LeaseReleased(ticket=self._ticket))
+        if self._counter is None or not self._counter.take_back(self._ticket):
+            self._dispatcher.post(LeaseReleased(ticket=self._ticket))

@@ -7,6 +7,7 @@ A bounded mailbox that is full refuses the message and counts it: the sender dec
 from __future__ import annotations
 
 from collections import deque
+from functools import cache
 from typing import Generic, TypeVar
 
 import anyio
@@ -17,6 +18,12 @@ T = TypeVar("T")
 M = TypeVar("M")
 
 
+@cache
+def _event_type() -> type[anyio.Event]:
+    """Return what `anyio.Event()` makes here: anyio looks its backend up for each one, at 10 µs."""
+    return type(anyio.Event())
+
+
 class Reply(Generic[T]):
     """A one-shot answer that travels inside a message: the asker waits, the actor sends once."""
 
@@ -24,7 +31,7 @@ class Reply(Generic[T]):
 
     def __init__(self) -> None:
         """Start unanswered."""
-        self._arrived = anyio.Event()
+        self._arrived = _event_type()()
         self._value: T
 
     def send(self, value: T) -> None:
@@ -90,7 +97,7 @@ class Mailbox(Generic[M]):
     async def arrival(self) -> None:
         """Wait until at least one message waits; cancelling this wait loses nothing."""
         if not self._waiting:
-            self._arrival = anyio.Event()
+            self._arrival = _event_type()()
             try:
                 await self._arrival.wait()
             finally:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from aiohttp import ClientConnectionResetError, web
 
@@ -21,12 +22,14 @@ __all__ = ["ClientFace", "new_request_id"]
 
 _OWN_HEADERS = frozenset({"content-encoding"})
 """The server has already undone a request's compression."""
+_PROCESS = secrets.token_hex(6)
+_SERIAL = count(1)
 _YES = frozenset({"1", "true", "yes"})
 
 
 def new_request_id() -> str:
-    """Return an id that no other request has."""
-    return "req_" + os.urandom(12).hex()
+    """Return an id that no other request has; those of one process sort by age, which keeps indexes cheap."""
+    return f"req_{_PROCESS}{next(_SERIAL):012x}"
 
 
 class ClientFace:

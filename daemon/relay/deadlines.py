@@ -7,6 +7,7 @@ has waited long enough; the sweep cancels those whose time is over, at most `SWE
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import anyio
 
@@ -14,6 +15,12 @@ __all__ = ["SWEEP_S", "DeadlineSweep", "Watch"]
 
 SWEEP_S = 0.05
 """Seconds between two looks: far below any deadline that a person would configure."""
+
+
+@cache
+def _scope_type() -> type[anyio.CancelScope]:
+    """Return what `anyio.CancelScope()` makes here: anyio looks its backend up for each one, at 10 µs."""
+    return type(anyio.CancelScope())
 
 
 class Watch:
@@ -25,7 +32,7 @@ class Watch:
         """Expire at `expires_at` on the monotonic clock, unless moved before."""
         self.expires_at = expires_at
         self.expired = False
-        self.scope = anyio.CancelScope()
+        self.scope = _scope_type()()
 
 
 class DeadlineSweep:
