@@ -37,15 +37,21 @@ _COOLING, _DRAINED = "dead/gone", "secondary/spare"
 
 
 def _prepare(stage: Stage) -> None:
-    """Bring one target into cooling and drain another. Raises BenchmarkError where that did not happen."""
-    body = json.dumps({"model": _COOLING, "messages": [{"role": "user", "content": "Are you there?"}]}).encode()
+    """Bring one target into cooling, drain another, and prove the rest. Raises BenchmarkError where that fails."""
     for _ in range(3):
-        if exchange(stage.socket, "POST", "/v1/chat/completions", body) == http.HTTPStatus.OK:
+        if _ask(stage, _COOLING) == http.HTTPStatus.OK:
             raise BenchmarkError(f"{_COOLING} answered, and nobody listens there")
+    if _ask(stage, WORKLOAD) != http.HTTPStatus.OK:
+        raise BenchmarkError(f"{WORKLOAD} does not answer")
     stage.told_by("drain", _DRAINED, "--reason", "kept through kill -9")
     standings = stage.standings()
     if standings[_COOLING][0] != "cooling" or not standings[_DRAINED][1]:
         raise BenchmarkError(f"{_COOLING} should be cooling and {_DRAINED} drained: {standings}")
+
+
+def _ask(stage: Stage, model: str) -> int:
+    body = {"model": model, "messages": [{"role": "user", "content": "Are you there?"}]}
+    return exchange(stage.socket, "POST", "/v1/chat/completions", json.dumps(body).encode())
 
 
 def _load(stage: Stage, round_: int) -> tuple[list[Told], float]:
