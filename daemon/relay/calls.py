@@ -82,7 +82,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True):
+class Failed(msgspec.Struct, frozen=True):
     """An attempt of which the client has seen nothing."""
 
     outcome: Outcome

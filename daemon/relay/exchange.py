@@ -139,7 +139,10 @@ class Exchange:
         self._first_byte_s = self._gear.clock() - self._started
         answer = read_reply(self._call.surface, reply.headers.get("content-type", ""), body)
         if answer.diagnosis is not None:
-            return Failed(outcome=self._diagnosed(answer.diagnosis, reply))
+            filtered = answer.diagnosis.fault is Fault.CONTENT_FILTER
+            outcome = self._diagnosed(answer.diagnosis, reply)
+            # What a filter left is the provider's word to the client; what is empty or broken is nobody's.
+            return Failed(outcome, reply.status, reply.headers, body) if filtered else Failed(outcome)
         return Whole(
             outcome=self._outcome(None, "", reply),
             status=reply.status,
@@ -157,18 +160,25 @@ class Exchange:
                 if onward := reader.feed(piece):
                     await self._pass_on(self._events.take(onward), reply, client)
                 elif reader.diagnosis is not None and not self._committed:
-                    break
+                    if not self._is_last_word(reader.diagnosis):
+                        break
+                    await self._pass_on(reader.release(), reply, client)
             diagnosis = reader.diagnosis or reader.end()
         except WireError as error:
             if not reader.finished:
                 diagnosis = reader.diagnosis or Diagnosis(fault=Fault.CUT, reason=str(error))
-        if diagnosis is None:
+        if diagnosis is None or (self._committed and self._is_last_word(diagnosis)):
             await self._pass_on(self._events.rest(), reply, client)
             return Streamed(outcome=self._outcome(None, "", reply), usage=reader.usage, connect_s=reply.connect_s)
         if not self._committed:
             fault = Fault.BAD_REPLY if diagnosis.fault is Fault.CUT else diagnosis.fault
             return Failed(outcome=self._diagnosed(msgspec.structs.replace(diagnosis, fault=fault), reply))
         return await self._break_off(diagnosis.reason, client)
+
+    def _is_last_word(self, diagnosis: Diagnosis) -> bool:
+        """Whether the stream's own ending is what the client should read: a filter's, where no fallback is wanted."""
+        unwanted = Fault.CONTENT_FILTER not in self._call.workload.fallback_on
+        return diagnosis.fault is Fault.CONTENT_FILTER and unwanted
 
     async def _pass_on(self, onward: bytes, reply: UpstreamReply, client: Client) -> None:
         if not onward:

@@ -85,7 +85,7 @@ def passed_on(failed: Failed, own: Mapping[str, str]) -> Answer | None:
 
     The provider's wait goes with it only where it is one that an SDK may sleep through.
     """
-    if failed.status is None or failed.status < 400 or not failed.body.lstrip().startswith((b"{", b"[")):  # noqa: PLR2004
+    if failed.status is None or not failed.body.lstrip().startswith((b"{", b"[")):
         return None
     headers = answer_headers(failed.headers, own, "application/json")
     wait = failed.outcome.retry_after_s

@@ -80,7 +80,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def mock_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A running aimock."""
+    """Give a running aimock's port."""
     folder = tmp_path_factory.mktemp("mock")
     fixtures = folder / "fixtures.json"
     fixtures.write_text(json.dumps(_FIXTURES))
@@ -115,7 +115,7 @@ def _until_it_answers(port: int) -> None:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, mock_port: int) -> Iterator[Daemon]:
-    """A daemon in front of it."""
+    """Give a daemon in front of it."""
     with running(tmp_path_factory.mktemp("d"), _CONFIG.format(port=mock_port)) as one:
         yield one
 

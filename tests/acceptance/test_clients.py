@@ -61,14 +61,14 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for the module."""
+    """Give one daemon for the module."""
     with running(tmp_path_factory.mktemp("d"), _CONFIG, "--listen", "127.0.0.1:0") as one:
         yield one
 
 
 @pytest.fixture(params=["unix", "tcp"])
 def clients(request: pytest.FixtureRequest, daemon: Daemon) -> Iterator[Clients]:
-    """The clients over each road."""
+    """Give the clients over each road."""
     both = Clients(daemon, request.param)
     with both.openai, both.anthropic:
         yield both
