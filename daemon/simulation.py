@@ -9,9 +9,9 @@ import anyio
 import anyio.abc
 import msgspec
 import structlog
-from probes.simulated import SimulatedServer, behaviour_of
 
 from probes.policy import Dialect, Provider
+from probes.simulated import SimulatedServer, behaviour_of
 
 __all__ = ["Simulation", "placed"]
 

@@ -10,8 +10,6 @@ import anyio
 import anyio.to_thread
 import msgspec
 from aiohttp import web
-from state.history.inspection import QueryLimits
-from state.history.inspection import query as run_query
 
 from daemon.faces import picture
 from daemon.faces.operating import VERBS, Controls, Operating, Problem, existing_target, json_body, problem
@@ -22,6 +20,8 @@ from daemon.routing.naming import UnknownModel, resolve
 from daemon.routing.policy import Workload
 from probes.surfaces import Surface, speaks
 from state.errors import HistoryError
+from state.history.inspection import QueryLimits
+from state.history.inspection import query as run_query
 
 __all__ = ["ControlFace"]
 

@@ -8,14 +8,14 @@ from typing import Any, Final, TypeVar
 import anyio
 import msgspec
 from aiohttp import web
-from probes.prober import ProbeRequested, ProberMessage
-from state.history.recorder import RecorderState
 
 from daemon.faces.peers import Peer, peer_of
 from daemon.faces.refusals import Refusal, RefusalKind
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
 from daemon.routing.leases import DispatcherView
+from probes.prober import ProbeRequested, ProberMessage
+from state.history.recorder import RecorderState
 from state.mailbox import Address, Reply
 from state.messages import DrainRequested, RegistryMessage, ResumeRequested
 from state.outcome import Outcome, ProbeKind

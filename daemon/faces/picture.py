@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from state.history.recorder import RecorderState
-
 from daemon.in_force import InForce
 from daemon.routing.availability import available_targets
 from daemon.routing.leases import Candidate, Choice, DispatcherView
 from state.faults import Fault
+from state.history.recorder import RecorderState
 from state.standing import Standing, TargetHealth
 from state.targets import split_target
 

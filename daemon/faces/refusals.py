@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from probes.dialects.shapes import ErrorText, error_body
 
+from probes.dialects.shapes import ErrorText, error_body
 from probes.policy import Dialect
 from state.faults import Fault
 

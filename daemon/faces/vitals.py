@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from state.history.recorder import RecorderState
 
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import CONTENT_TYPE, Metrics
 from daemon.routing.availability import workloads_without_target
+from state.history.recorder import RecorderState
 
 __all__ = ["Vitals"]
 
