@@ -32,6 +32,7 @@ def listen_unix(path: Path) -> socket.socket:
         raise ListenError(f"{path}: a Unix socket's path has at most {_MOST_PATH_BYTES} bytes; choose a shorter one.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _insist_on_owner(path.parent)
         _clear(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(path))
@@ -64,6 +65,12 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         raise ListenError(f"{host}:{port}: cannot listen there: {taken}. Choose another with --listen.") from error
     listener.listen(_BACKLOG)
     return listener
+
+
+def _insist_on_owner(folder: Path) -> None:
+    """Refuse a folder of another user's, who could put a socket of theirs in our socket's place."""
+    if folder.stat().st_uid not in {0, os.geteuid()}:
+        raise ListenError(f"{folder}: belongs to another user; choose a folder of yours with --socket.")
 
 
 def _clear(path: Path) -> None:

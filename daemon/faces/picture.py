@@ -24,6 +24,7 @@ __all__ = [
     "workload_picture",
 ]
 
+_RECENT_S = 600.0
 _MISCONFIGURED = frozenset({Fault.AUTH, Fault.PERMISSION, Fault.MODEL_NOT_FOUND})
 
 
@@ -103,7 +104,7 @@ def _target_problem(health: TargetHealth, now: float) -> str | None:
         return f"{health.target} is cooling for another {max(0.0, (health.until or now) - now):.0f}s: {health.cause}"
     if health.standing is Standing.PROBATION:
         return f"{health.target} is on probation: {health.cause}"
-    if health.last_fault in _MISCONFIGURED:
+    if health.last_fault in _MISCONFIGURED and now - (health.last_fault_at or now) < _RECENT_S:
         return f"{health.target} answered {health.last_fault}: check its key and its model's name"
     return None
 
