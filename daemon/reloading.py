@@ -68,6 +68,7 @@ class Reload:
                 self._audience.metrics.reload_failed()
                 _log.error("reload_refused", by=who, problems=error.problems)
                 return error.problems
+            self._say_what_needs_a_restart(configuration)
             await self._simulation.follow(configuration.providers.values())
             self._audience.tell(configuration)
             self._in_force.replace(configuration)
@@ -76,3 +77,18 @@ class Reload:
             )
             _log.info("reloaded", by=who, source=configuration.source, targets=len(configuration.policies))
             return ()
+
+    def _say_what_needs_a_restart(self, configuration: Configuration) -> None:
+        now = self._in_force.configuration
+        changed = [
+            name
+            for name, differs in (
+                ("daemon.listen", configuration.daemon.listen != now.daemon.listen),
+                ("daemon.max_body", configuration.daemon.max_body != now.daemon.max_body),
+                ("daemon.log_level", configuration.daemon.log_level != now.daemon.log_level),
+                ("history", configuration.history != now.history),
+            )
+            if differs
+        ]
+        if changed:
+            _log.warning("restart_needed", changed=changed)

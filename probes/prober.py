@@ -116,6 +116,9 @@ class Prober:
             for asked, reply in answers:
                 if asked == target:
                     reply.send(outcome)
+        for _, reply in answers:
+            if not reply.sent:  # a reload renamed the target while its provider was being checked
+                reply.send(None)
 
     async def _look(self, errand: Errand, provider: Provider, started_at: float) -> Finding | Outcome:
         timeout = provider.probe.timeout

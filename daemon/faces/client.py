@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -24,6 +25,7 @@ _OWN_HEADERS = frozenset({"content-encoding"})
 """The server has already undone a request's compression."""
 _PROCESS = secrets.token_hex(6)
 _SERIAL = count(1)
+_MILLISECONDS = re.compile(r"[1-9][0-9]{0,11}")
 _YES = frozenset({"1", "true", "yes"})
 
 
@@ -135,7 +137,7 @@ class _HttpClient:
 def _deadline(text: str | None, arrived_at: float) -> float | Refusal:
     if text is None:
         return float("inf")
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
+    if not _MILLISECONDS.fullmatch(text):
         return Refusal(
             kind=RefusalKind.INVALID_REQUEST,
             message=f"fairlead-deadline-ms is {text!r}; give whole milliseconds above 0, such as 30000.",
