@@ -48,7 +48,7 @@ def read_files(files: tuple[Path, ...]) -> Document:
         except RecursionError:
             problems.append(f"{file}: is nested too deeply")
         except tomllib.TOMLDecodeError as error:
-            problems.append(_syntax(file, error))
+            problems.append(_syntax(file, text, error))
         else:
             _merge(merged, table)
             places.append((file, locate(text)))
@@ -57,10 +57,11 @@ def read_files(files: tuple[Path, ...]) -> Document:
     return Document(merged, tuple(places))
 
 
-def _syntax(file: Path, error: tomllib.TOMLDecodeError) -> str:
-    text, _, place = str(error).rpartition(" (at ")
+def _syntax(file: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
+    words, _, place = str(error).rpartition(" (at ")
     line = place.removeprefix("line ").partition(",")[0]
-    return f"{file}:{line if line.isdigit() else 1}: this is not TOML: {text or error}"
+    last = len(text.splitlines()) or 1
+    return f"{file}:{line if line.isdigit() else last}: this is not TOML: {words or error}"
 
 
 def _merge(onto: dict[str, Any], table: Mapping[str, Any]) -> None:

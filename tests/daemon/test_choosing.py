@@ -1,0 +1,254 @@
+"""Choosing: strategies, obstacles, what comes next, and what a name means."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.routing.availability import available_targets, workloads_without_target
+from daemon.routing.chain import Fallback, Situation, Stop, next_step
+from daemon.routing.leases import DispatcherView, RouteQuery
+from daemon.routing.naming import UnknownModel, known_names, resolve
+from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
+from daemon.routing.selection import Load, choose, earliest_ready
+from daemon.routing.strategies import Turn
+from probes.policy import Dialect
+from probes.surfaces import Surface
+from state.faults import FAULT_RULES, FallbackUse, Fault
+from state.outcome import Outcome
+from state.standing import HealthSnapshot, Standing, TargetHealth
+from state.targets import TargetName, provider_of
+
+_NOW = 1000.0
+A, B, C = (TargetName(f"{name}/m") for name in "abc")
+
+
+def _routes(workload: Workload, **dialects: Dialect) -> Routes:
+    places = {
+        target: TargetPlace(
+            provider=provider_of(target),
+            dialect=dialects.get(provider_of(target), Dialect.OPENAI),
+            max_in_flight=2,
+        )
+        for target in (A, B, C)
+    }
+    return Routes(workloads={workload.name: workload}, places=places)
+
+
+def _workload(strategy: Strategy = Strategy.LOWEST_LATENCY, **more: object) -> Workload:
+    return Workload(**{"name": "w", "targets": (A, B, C), "strategy": strategy, **more})
+
+
+def _healthy(target: TargetName, expected_s: float | None = 1.0, **more: object) -> TargetHealth:
+    return TargetHealth(**{"target": target, "standing": Standing.HEALTHY, "expected_s": expected_s, **more})
+
+
+def _choose(workload: Workload, *healths: TargetHealth, load: Load | None = None, **more: object):  # noqa: ANN202
+    known = {target: _healthy(target) for target in (A, B, C)} | {health.target: health for health in healths}
+    query = RouteQuery(**{"request_id": "r", "workload": workload, "surface": Surface.CHAT, **more})
+    return choose(query, _routes(workload), HealthSnapshot(targets=known), load or Load({}, {}), _NOW)
+
+
+def test_the_lowest_expected_latency_wins() -> None:
+    """Law: among healthy targets the fastest is chosen, wherever it stands in the list."""
+    choice = _choose(_workload(), _healthy(A, 0.9), _healthy(B, 0.2), _healthy(C, 0.5))
+    assert choice.chosen == B
+    assert "200 ms" in choice.reason
+
+
+def test_a_target_on_probation_gets_its_trial_before_faster_ones() -> None:
+    """Law: who has served its cooldown is tried again, or it would never come back."""
+    probation = _healthy(C, 9.0, standing=Standing.PROBATION)
+    assert _choose(_workload(), probation).chosen == C
+    assert _choose(_workload(), probation, load=Load({C: 1}, {"c": 1})).chosen != C
+
+
+def test_an_unproven_target_is_tried_by_one_request_and_not_by_all() -> None:
+    """Law: exploring is bounded: while one request finds out, the others take the proven."""
+    unproven = TargetHealth(target=B)
+    assert _choose(_workload(), unproven).chosen == B
+    assert _choose(_workload(), unproven, load=Load({B: 1}, {"b": 1})).chosen in {A, C}
+
+
+@pytest.mark.parametrize(
+    ("health", "load", "why"),
+    [
+        (
+            _healthy(A, standing=Standing.COOLING, until=_NOW + 41, cause="3 timeouts"),
+            None,
+            "cooling for 41.0s: 3 time",
+        ),
+        (_healthy(A, drained=True, drain_reason="budget"), None, "drained: budget"),
+        (_healthy(A, blocked_until=_NOW + 3), None, "rate limited for 3.0s"),
+        (_healthy(A), Load({A: 2}, {"a": 2}), "full: 2 in flight"),
+        (_healthy(A, standing=Standing.PROBATION), Load({A: 1}, {"a": 1}), "its trial is under way"),
+    ],
+)
+def test_what_cannot_take_the_request_is_skipped_and_says_why(
+    health: TargetHealth, load: Load | None, why: str
+) -> None:
+    """Law: each obstacle has its words, and priority's fallback from it is visible in the choice."""
+    choice = _choose(_workload(Strategy.PRIORITY), health, load=load)
+    skipped = {candidate.target: candidate.skipped for candidate in choice.candidates}
+    assert why in skipped[A]
+    assert (choice.chosen, choice.primary) == (B, A)
+    assert "a/m is passed over" in choice.reason
+
+
+def test_a_block_that_is_over_is_no_obstacle() -> None:
+    """Law: a rate limit ends by itself."""
+    assert _choose(_workload(Strategy.PRIORITY), _healthy(A, blocked_until=_NOW)).chosen == A
+
+
+def test_another_dialect_is_an_obstacle_and_simulated_providers_speak_both() -> None:
+    """Law: a request never crosses API families."""
+    workload = _workload(Strategy.PRIORITY)
+    routes = _routes(workload, a=Dialect.ANTHROPIC, b=Dialect.SIMULATED)
+    snapshot = HealthSnapshot(targets={target: _healthy(target) for target in (A, B, C)})
+    query = RouteQuery(request_id="r", workload=workload, surface=Surface.CHAT)
+    choice = choose(query, routes, snapshot, Load({}, {}), _NOW)
+    assert (choice.chosen, choice.primary) == (B, B)
+    assert "speaks anthropic only" in {candidate.skipped for candidate in choice.candidates}
+
+
+_HEALTHS = st.builds(
+    TargetHealth,
+    target=st.just(A),
+    standing=st.sampled_from(Standing),
+    until=st.just(_NOW + 5),
+    drained=st.booleans(),
+    blocked_until=st.none() | st.just(_NOW + 1),
+    expected_s=st.none() | st.floats(0.001, 60),
+)
+
+
+@given(
+    st.tuples(_HEALTHS, _HEALTHS, _HEALTHS),
+    st.sampled_from(Strategy),
+    st.tuples(*[st.integers(0, 3)] * 3),
+    st.sets(st.sampled_from([A, B, C])),
+    st.integers(0, 2**32),
+)
+def test_every_candidate_appears_once_and_only_what_may_is_chosen(
+    healths: tuple[TargetHealth, ...],
+    strategy: Strategy,
+    in_flight: tuple[int, ...],
+    tried: set[TargetName],
+    seed: int,
+) -> None:
+    """Law: a choice accounts for every target, is the lowest score, and is the same for the same inputs."""
+    placed = [
+        TargetHealth(**{field: getattr(health, field) for field in health.__struct_fields__} | {"target": target})
+        for target, health in zip((A, B, C), healths, strict=True)
+    ]
+    load = Load(
+        dict(zip((A, B, C), in_flight, strict=True)), dict(zip("abc", in_flight, strict=True)), Turn(seed % 3, seed)
+    )
+    choice = _choose(_workload(strategy), *placed, load=load, tried=tuple(tried))
+    assert choice == _choose(_workload(strategy), *placed, load=load, tried=tuple(tried))
+    assert Counter(candidate.target for candidate in choice.candidates) == {A: 1, B: 1, C: 1}
+    open_ = {candidate.target: candidate.score for candidate in choice.candidates if not candidate.skipped}
+    assert not tried & set(open_)
+    if open_:
+        assert open_[choice.chosen] == min(open_.values())
+    else:
+        assert choice.chosen is None
+
+
+@given(st.sets(st.sampled_from([A, B, C]), min_size=1))
+def test_round_robin_is_fair_among_the_ready(ready: set[TargetName]) -> None:
+    """Law: over any run of turns each ready target is chosen as often as the others, give or take what one is down."""
+    away = [_healthy(target, drained=True) for target in (A, B, C) if target not in ready]
+    served: Counter[TargetName] = Counter()
+    turn = 0
+    for _ in range(60):
+        chosen = _choose(_workload(Strategy.ROUND_ROBIN), *away, load=Load({}, {}, Turn(turn))).chosen
+        served[chosen] += 1
+        turn = (A, B, C).index(chosen) + 1
+    assert set(served) == ready
+    assert max(served.values()) - min(served.values()) <= 1
+
+
+def test_weights_are_kept_over_many_draws() -> None:
+    """Law: a target with three times the weight is drawn three times as often."""
+    workload = _workload(Strategy.WEIGHTED, weights=(6.0, 3.0, 1.0))
+    drawn = Counter(_choose(workload, load=Load({}, {}, Turn(0, seed))).chosen for seed in range(5000))
+    assert [round(drawn[target] / 5000, 1) for target in (A, B, C)] == [0.6, 0.3, 0.1]
+
+
+def test_the_earliest_end_of_an_obstacle_is_known() -> None:
+    """Law: who waits knows until when, and nobody waits for a drain without an end."""
+    workload = _workload()
+    healths = {
+        A: _healthy(A, standing=Standing.COOLING, until=_NOW + 9),
+        B: _healthy(B, blocked_until=_NOW + 4),
+        C: _healthy(C, drained=True),
+    }
+    query = RouteQuery(request_id="r", workload=workload, surface=Surface.CHAT)
+    load = Load({}, {})
+    assert earliest_ready(query, _routes(workload), HealthSnapshot(targets=healths), load, _NOW) == _NOW + 4
+    only_c = RouteQuery(request_id="r", workload=_workload(targets=(C,)), surface=Surface.CHAT)
+    assert earliest_ready(only_c, _routes(workload), HealthSnapshot(targets=healths), load, _NOW) is None
+
+
+def _situation(fault: Fault | None, **more: object) -> Situation:
+    base = {"attempts": 1, "fallback_allowed": True, "now": 0.0, "deadline": 9.0}
+    return Situation(**{"outcome": Outcome(fault=fault), **base, **more})
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fault_falls_back_by_default_exactly_where_its_rule_says_so(fault: Fault) -> None:
+    """Law: the boundary between what another target can mend and what it cannot is one table."""
+    step = next_step(_workload(), _situation(fault))
+    assert isinstance(step, Fallback) == (FAULT_RULES[fault].fallback is FallbackUse.BY_DEFAULT)
+
+
+def test_a_named_fault_falls_back_and_a_forbidden_one_never_does() -> None:
+    """Law: a workload may name what is a matter of entitlement, and nothing that is the client's own."""
+    everything = _workload(fallback_on=tuple(Fault))
+    assert isinstance(next_step(everything, _situation(Fault.AUTH)), Fallback)
+    assert isinstance(next_step(everything, _situation(Fault.INVALID_REQUEST)), Stop)
+    assert isinstance(next_step(everything, _situation(Fault.CUT)), Stop)
+
+
+@pytest.mark.parametrize("limit", [{"attempts": 3}, {"fallback_allowed": False}, {"now": 9.0}])
+def test_attempts_the_clients_word_and_its_deadline_end_the_chain(limit: dict[str, object]) -> None:
+    """Law: a request never outlives what bounds it."""
+    assert isinstance(next_step(_workload(), _situation(Fault.TIMEOUT, **limit)), Stop)
+
+
+def test_names_mean_workloads_then_targets_then_models() -> None:
+    """Law: the precedence of names is fixed."""
+    routes = _routes(_workload(default=True))
+    assert resolve("w", routes).targets == (A, B, C)
+    assert resolve("auto", routes) is routes.workloads["w"]
+    assert resolve("b/m", routes).targets == (B,)
+    assert not resolve("b/m", routes).named
+    assert resolve("m", routes).targets == (A, B, C)
+    assert known_names(routes) == ("w", A, B, C)
+
+
+def test_an_unknown_name_comes_with_the_nearest() -> None:
+    """Law: a typing error is answered with what was meant."""
+    unknown = resolve("b/mm", _routes(_workload()))
+    assert isinstance(unknown, UnknownModel)
+    assert "b/m" in unknown.nearest
+
+
+def test_a_full_rate_limited_or_unready_target_is_not_available() -> None:
+    """Law: `/readyz` counts exactly what could take a request now."""
+    workload = _workload()
+    healths = {
+        A: _healthy(A, standing=Standing.COOLING, until=_NOW + 9),
+        B: _healthy(B, blocked_until=_NOW + 4),
+        C: _healthy(C),
+    }
+    view = DispatcherView(
+        snapshot=HealthSnapshot(targets=healths), routes=_routes(workload), in_flight={C: 1}, waiting={}
+    )
+    assert available_targets(workload, view, _NOW) == (C,)
+    full = DispatcherView(snapshot=view.snapshot, routes=view.routes, in_flight={C: 2}, waiting={})
+    assert workloads_without_target(full, _NOW) == ("w",)
