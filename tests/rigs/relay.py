@@ -1,0 +1,156 @@
+"""A relay under test: real dispatcher, desk, wires and sweep, in front of scripted peers; its rows can be read."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+
+from daemon.dispatcher import Dispatcher
+from daemon.lease_desk import LeaseDesk
+from daemon.metrics import Metrics
+from daemon.relay.calls import Answer, ClientCall, ClientLeft
+from daemon.relay.deadlines import DeadlineSweep
+from daemon.relay.exchange import Gear
+from daemon.relay.journal import Witnesses
+from daemon.relay.session import Session, Surroundings
+from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
+from probes.dialects.requests import RequestForm
+from probes.policy import Dialect, Provider, Timeouts
+from probes.surfaces import Surface
+from probes.wire import Wires
+from state.durations import Seconds
+from state.history.rows import RecorderMessage
+from state.mailbox import Mailbox
+from state.messages import AttemptCompleted, HealthPublished, RegistryMessage
+from state.standing import HealthSnapshot, Standing, TargetHealth
+from tests.rigs.peers import Peer, Script, peer
+
+__all__ = ["Recorded", "Relay", "relay"]
+
+QUICK = Timeouts(connect=Seconds(0.3), first_byte=Seconds(0.3), idle=Seconds(0.3), total=Seconds(5))
+
+
+class Recorded:
+    """A client that keeps what it is sent, and can leave or stop reading."""
+
+    def __init__(self, leaves_after: int | None = None) -> None:
+        """Leave after so many pieces."""
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.pieces: list[bytes] = []
+        self._leaves_after = leaves_after
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Keep the head."""
+        self.status, self.headers = status, headers
+
+    async def write(self, piece: bytes) -> None:
+        """Keep a piece, or be gone."""
+        if self._leaves_after is not None and len(self.pieces) >= self._leaves_after:
+            raise ClientLeft
+        self.pieces.append(piece)
+
+    @property
+    def body(self) -> bytes:
+        """Everything that came."""
+        return b"".join(self.pieces)
+
+
+class Relay:
+    """Sends calls through sessions, and shows what they left behind."""
+
+    def __init__(self, peers: list[Peer], dialect: Dialect, timeouts: Timeouts) -> None:
+        """Route to `peers` in order, as the workload `w` over the targets `p0/m`, `p1/m` and so on."""
+        suffix = "/v1" if dialect is Dialect.OPENAI else ""
+        self.providers = {
+            f"p{number}": Provider(
+                name=f"p{number}",
+                dialect=dialect,
+                base_url=one.base_url.removesuffix("/v1") + suffix,
+                models=("m",),
+                timeouts=timeouts,
+            )
+            for number, one in enumerate(peers)
+        }
+        targets = tuple(target for provider in self.providers.values() for target in provider.targets)
+        self.workload = Workload(name="w", targets=targets, strategy=Strategy.PRIORITY, max_wait=Seconds(0.2))
+        places = {
+            target: TargetPlace(provider=target.partition("/")[0], dialect=dialect, max_in_flight=9)
+            for target in targets
+        }
+        self.routes = Routes(workloads={"w": self.workload}, places=places)
+        self.rows: Mailbox[RecorderMessage] = Mailbox()
+        self.evidence: Mailbox[RegistryMessage] = Mailbox()
+        self.wires = Wires()
+        self.sweep = DeadlineSweep(time.monotonic)
+        box: Mailbox[Any] = Mailbox()
+        self.dispatcher = Dispatcher(box, self.routes, 1)
+        self.desk = LeaseDesk(box.address, self.dispatcher)
+        healths = {target: TargetHealth(target=target, standing=Standing.HEALTHY) for target in targets}
+        box.put(HealthPublished(snapshot=HealthSnapshot(targets=healths)))
+
+    async def send(self, client: Recorded | None = None, **more: Any) -> Answer | None:
+        """Send one call; `surface`, `streamed`, `workload`, `deadline`, `fallback_allowed` as in ClientCall."""
+        streamed = more.get("streamed", False)
+        body = json.dumps({"model": "w", "stream": streamed, "messages": []}).encode()
+        call = ClientCall(
+            **{
+                "request_id": "req_1",
+                "surface": Surface.CHAT,
+                "workload": self.workload,
+                "model": "w",
+                "streamed": streamed,
+                "headers": (("content-type", "application/json"),),
+                "query": "",
+                "body": body,
+                "arrived_at": time.monotonic(),
+                **more,
+            }
+        )
+        witnesses = Witnesses(self.evidence.address, self.rows.address, Metrics("test"), time.monotonic)
+        gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
+        forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
+        around = Surroundings(self.desk, gear, witnesses, self.providers, forms)
+        return await Session(call, around).run(client or Recorded())
+
+    def row(self, kind: type) -> Any:
+        """Return the only row of a kind."""
+        (found,) = self.all_rows(kind)
+        return found
+
+    def all_rows(self, kind: type) -> list[Any]:
+        """Return the rows of a kind."""
+        return [row for row in self.rows._waiting if isinstance(row, kind)]
+
+    def faults(self) -> list[str | None]:
+        """Return what the registry was told of each attempt."""
+        told = [message for message in self.evidence._waiting if isinstance(message, AttemptCompleted)]
+        return [message.outcome.fault.value if message.outcome.fault else None for message in told]
+
+    async def idle(self) -> bool:
+        """Return whether every lease came back."""
+        return not any((await self.desk.view()).in_flight.values())
+
+
+@asynccontextmanager
+async def relay(
+    *scripts: Script, dialect: Dialect = Dialect.OPENAI, timeouts: Timeouts = QUICK
+) -> AsyncIterator[tuple[Relay, list[Peer]]]:
+    """Give a relay in front of one peer for each script, or list of scripts."""
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(peer(script)) for script in scripts]
+        one = Relay(peers, dialect, timeouts)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one.dispatcher.run)
+            tasks.start_soon(one.sweep.run)
+            try:
+                with anyio.fail_after(20):
+                    yield one, peers
+            finally:
+                await one.wires.aclose()
+                tasks.cancel_scope.cancel()
