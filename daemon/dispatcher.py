@@ -75,14 +75,14 @@ class Dispatcher:
             if any(self._waiting.values()):
                 self._serve_line(now)
 
-    def grant(self, ticket: int, query: RouteQuery) -> Lease | None:
+    def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | None:
         """Return a lease at once where nobody of the workload waits and a target is available, else None.
 
         Called by a session on its own turn; the state stays the dispatcher's, and only its methods touch it.
         """
         if self._snapshot is None or self._waiting.get(query.workload.name):
             return None
-        choice = self._choose(query, anyio.current_time())
+        choice = self._choose(query, now)
         return None if choice.chosen is None else self._lease(ticket, query, choice, choice.chosen, 0.0)
 
     def take_back(self, ticket: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count
 from types import TracebackType
 from typing import Protocol
@@ -31,8 +32,8 @@ class Counter(Protocol):
     A request that needs no waiting costs no hop between tasks; whatever waits goes through the mailbox.
     """
 
-    def grant(self, ticket: int, query: RouteQuery) -> Lease | None:
-        """Return a lease where nobody waits and a target is available, else None."""
+    def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | None:
+        """Return a lease where nobody waits and a target is available at `now`, monotonic seconds; else None."""
         ...
 
     def take_back(self, ticket: int) -> bool:
@@ -79,7 +80,10 @@ class Held:
 
     async def __aenter__(self) -> Lease | NoLease:
         """Return the lease, or why there is none."""
-        if self._counter is not None and (lease := self._counter.grant(self._ticket, self._query)) is not None:
+        if (
+            self._counter is not None
+            and (lease := self._counter.grant(self._ticket, self._query, time.monotonic())) is not None
+        ):
             return lease
         reply: Reply[Lease | NoLease] = Reply()
         self._dispatcher.post(LeaseRequested(ticket=self._ticket, query=self._query, reply=reply))
