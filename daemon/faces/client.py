@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from itertools import count
 
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import ClientConnectionResetError, ClientPayloadError, web
 
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
 from daemon.in_force import InForce
@@ -81,6 +81,8 @@ class ClientFace:
             return await request.read()
         except web.HTTPRequestEntityTooLarge:
             return _too_large(most)
+        except (web.RequestPayloadError, ClientPayloadError) as error:
+            return Refusal(kind=RefusalKind.INVALID_BODY, message=f"The request's body cannot be read: {error}.")
 
     def _call(
         self, request: web.BaseRequest, surface: Surface, body: bytes, arrival: tuple[str, float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import anyio
 import msgspec
@@ -42,7 +42,7 @@ class Controls(msgspec.Struct, frozen=True):
 
 
 class _Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    for_s: float | None = None
+    for_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     reason: str = ""
 
 
@@ -147,7 +147,7 @@ async def json_body(request: web.BaseRequest, shape: type[T]) -> T:
     """Return the request's body as `shape`, its defaults where it is empty. Raises Problem where it does not fit."""
     try:
         return msgspec.json.decode(await request.read() or b"{}", type=shape)
-    except (msgspec.MsgspecError, RecursionError, web.HTTPRequestEntityTooLarge) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, web.HTTPRequestEntityTooLarge) as error:
         raise problem(RefusalKind.INVALID_REQUEST, f"The request's body does not fit: {error}.") from error
 
 

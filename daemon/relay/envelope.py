@@ -39,7 +39,7 @@ def read_envelope(body: bytes) -> Envelope | EnvelopeProblem:
         return _DECODER.decode(body)
     except msgspec.ValidationError as problem:
         return EnvelopeProblem(f"The request's JSON does not fit: {problem}.")
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         return EnvelopeProblem(f"The request's body is not valid JSON: {problem}.")
     except RecursionError:
         return EnvelopeProblem("The request's JSON is nested too deeply to be read.")

@@ -63,6 +63,7 @@ def test_the_envelope_reads_what_it_needs_and_nothing_else() -> None:
         (b"{", "JSON"),
         (b"not json", "JSON"),
         (b"\xff\xfe", "JSON"),
+        (b'{"model":"\xff"}', "JSON"),
         (b"[1]", "object"),
         (b"{}", "model"),
         (b'{"model":7}', "model"),
