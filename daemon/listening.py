@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a class by a class's name
@@ -9,6 +10,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from daemon.faces.front import Front
 from daemon.sockets import ListenError, listen_tcp, listen_unix, unlink_unix
@@ -18,6 +20,22 @@ __all__ = ["Listeners", "Servers"]
 _KEEPALIVE_S = 75.0
 """nginx's default: longer than any SDK keeps an idle connection."""
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class _NotTheClients(logging.Filter):
+    """Keeps back what clients did wrong: they are answered 400, and what they sent belongs into no log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through all but malformed HTTP."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
+def _bugs_only() -> logging.Logger:
+    logger = logging.getLogger("fairlead.server")
+    if not logger.filters:
+        logger.addFilter(_NotTheClients())
+    return logger
 
 
 class Listeners(msgspec.Struct, frozen=True):
@@ -83,6 +101,7 @@ class Servers:
             handler_cancellation=True,
             access_log=None,
             keepalive_timeout=_KEEPALIVE_S,
+            logger=_bugs_only(),
         )
         runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await runner.setup()

@@ -52,7 +52,9 @@ class SimulatedServer:
             await anyio.Path(path).chmod(0o600)
             yield
         finally:
-            await runner.cleanup()
+            with anyio.CancelScope(shield=True):
+                await runner.cleanup()
+                await anyio.Path(path).unlink(missing_ok=True)
 
     @asynccontextmanager
     async def on(self, host: str, port: int) -> AsyncIterator[int]:

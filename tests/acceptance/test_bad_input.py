@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_paths_and_methods_that_do_not_exist_are_explained(daemon: Daemon) -> No
     assert daemon.ask("GET", "/v1/chat/completions").status == 405
     assert daemon.ask("GET", "/v1/nope").json()["error"]["code"] == "not_found"
     assert daemon.ask("GET", "/fairlead/v1/nope").headers["content-type"] == "application/problem+json"
+
+
+def test_malformed_http_is_answered_and_reaches_no_log(daemon: Daemon) -> None:
+    """Law: what a client garbles, a key included, is a 400 and no line in the log."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(daemon.socket))
+        client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-sec\x01ret\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.0 400")
+    assert daemon.ask("POST", "/v1/embeddings", b"abcde", {"content-encoding": "gzip"}).status == 400
+    assert "sk-sec" not in daemon.log.read_text()
+    assert "Traceback" not in daemon.log.read_text()
 
 
 def test_a_second_daemon_on_the_same_socket_is_refused(daemon: Daemon) -> None:
