@@ -6,13 +6,12 @@ import argparse
 import http.client
 import json
 import os
-import socket
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.places import client_socket
+from daemon.unix_http import UnixConnection
 
 __all__ = ["ask", "configure_client", "print_json", "target_url"]
 
@@ -28,7 +27,7 @@ def configure_client(parser: argparse.ArgumentParser) -> None:
 def ask(options: argparse.Namespace, method: str, url: str, body: object = None) -> Any:
     """Return the daemon's JSON answer. Raises VerbFailed with the exit code that fits."""
     path = client_socket(options.socket, os.environ, os.getuid())
-    connection = _UnixConnection(path)
+    connection = UnixConnection(path, _PATIENCE_S)
     try:
         connection.request(method, url, None if body is None else json.dumps(body))
         answer = connection.getresponse()
@@ -59,18 +58,6 @@ def target_url(target: str, *more: str) -> str:
 def print_json(verb: str, members: dict[str, Any]) -> None:
     """Print the verb's versioned object."""
     print(json.dumps({"schema": f"fairlead.{verb}/1", **members}, indent=2))
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_PATIENCE_S)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        """Connect to the Unix socket instead of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def _understood(status: int, text: bytes) -> Any:

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,13 @@ from typing import Any, Self
 
 import msgspec
 
+from daemon.unix_http import UnixConnection
 from state.errors import FairleadError
 
 __all__ = ["Heard", "Stage", "StageError"]
 
 _START_S = 10.0
+_PATIENCE_S = 30.0
 _POLL_S = 0.02
 
 
@@ -42,18 +43,6 @@ class Heard(msgspec.Struct, frozen=True):
     def served_by(self) -> str:
         """The target that answered."""
         return self.headers.get("fairlead-target", "nobody")
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=30)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        """Connect to the Unix socket instead of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class Stage:
@@ -128,7 +117,7 @@ class Stage:
     @staticmethod
     def _exchange(path: Path, method: str, url: str, body: object | None = None) -> Heard:
         began = time.monotonic()
-        with contextlib.closing(_UnixConnection(path)) as connection:
+        with contextlib.closing(UnixConnection(path, _PATIENCE_S)) as connection:
             connection.request(method, url, json.dumps(body) if body else None, {"content-type": "application/json"})
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
