@@ -112,6 +112,7 @@ class Assembly:
             desk=self.desk,
             registry=self.boxes.registry.address,
             prober=self.boxes.prober.address,
+            recorder=self.boxes.recorder.address,
             recorder_state=lambda: self.recorder.state,
             reload=self.reload.by,
             version=VERSION,

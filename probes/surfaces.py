@@ -23,7 +23,13 @@ class Surface(StrEnum):
         """The API family that this call belongs to."""
         return Dialect.ANTHROPIC if self in _ANTHROPIC else Dialect.OPENAI
 
+    @property
+    def streams(self) -> bool:
+        """Whether its answers can be streamed; elsewhere `stream` in a request means nothing."""
+        return self not in _WHOLE
 
+
+_WHOLE = frozenset({Surface.EMBEDDINGS, Surface.COUNT_TOKENS})
 _ANTHROPIC = frozenset({Surface.MESSAGES, Surface.COUNT_TOKENS})
 
 

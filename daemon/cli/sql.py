@@ -44,15 +44,14 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def _rows(options: argparse.Namespace) -> tuple[Sequence[str], Sequence[Sequence[Any]], bool]:
-    """Read the file where this user may, else have the daemon read it."""
+    """Read the file that was named, or where it is readable; else have the daemon read its own."""
+    named = options.history or os.environ.get("FAIRLEAD_HISTORY")
     path = client_history(options.history, os.environ)
-    if options.history or options.socket is None or os.access(path, os.R_OK):
+    if named or (options.socket is None and os.access(path, os.R_OK)):
         try:
             table = query(path, options.query, limits=QueryLimits())
         except HistoryError as error:
-            if options.history or os.access(path, os.R_OK):
-                raise VerbFailed(Exit.FAILED, str(error)) from error
-        else:
-            return table.columns, table.rows, table.truncated
+            raise VerbFailed(Exit.FAILED, str(error)) from error
+        return table.columns, table.rows, table.truncated
     answer = ask(options, "POST", "/fairlead/v1/sql", {"query": options.query})
     return answer["columns"], answer["rows"], answer["truncated"]

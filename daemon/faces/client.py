@@ -103,7 +103,7 @@ class ClientFace:
             surface=surface,
             workload=workload,
             model=envelope.model,
-            streamed=bool(envelope.stream),
+            streamed=bool(envelope.stream) and surface.streams,
             headers=tuple((name.lower(), value) for name, value in headers.items() if name.lower() not in _OWN_HEADERS),
             query=request.rel_url.raw_query_string,
             body=body,

@@ -22,8 +22,12 @@ from probes.surfaces import Surface, speaks
 from state.errors import HistoryError
 from state.history.inspection import QueryLimits
 from state.history.inspection import query as run_query
+from state.history.rows import FlushRequested
+from state.mailbox import Reply
 
 __all__ = ["ControlFace"]
+
+_FLUSH_S = 1.0
 
 
 class _Sql(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,6 +124,10 @@ class ControlFace:
         return picture.route_picture(choice, view, picture.base_urls(self._in_force))
 
     async def _sql(self, asked: _Sql) -> dict[str, Any]:
+        saved: Reply[bool] = Reply()
+        self._controls.recorder.post(FlushRequested(reply=saved))
+        with anyio.move_on_after(_FLUSH_S):  # whoever asks wants to see what has just happened
+            await saved.wait()
         path = self._controls.recorder_state().path
         try:
             table = await anyio.to_thread.run_sync(lambda: run_query(path, asked.query, limits=QueryLimits()))

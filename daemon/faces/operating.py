@@ -16,6 +16,7 @@ from daemon.lease_desk import LeaseDesk
 from daemon.routing.leases import DispatcherView
 from probes.prober import ProbeRequested, ProberMessage
 from state.history.recorder import RecorderState
+from state.history.rows import RecorderMessage
 from state.mailbox import Address, Reply
 from state.messages import DrainRequested, RegistryMessage, ResumeRequested
 from state.outcome import Outcome, ProbeKind
@@ -34,6 +35,7 @@ class Controls(msgspec.Struct, frozen=True):
     desk: LeaseDesk
     registry: Address[RegistryMessage]
     prober: Address[ProberMessage]
+    recorder: Address[RecorderMessage]
     recorder_state: Callable[[], RecorderState]
     reload: Callable[[str], Awaitable[tuple[str, ...]]]
     """Swaps the configuration on behalf of the named user; returns the problems, none where it is in force."""

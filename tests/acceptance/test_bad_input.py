@@ -40,6 +40,12 @@ def test_a_bad_body_gets_its_own_error_in_both_dialects(daemon: Daemon, body: by
     assert daemon.chat("chat").status == 200
 
 
+def test_asking_for_a_stream_where_none_exists_means_nothing(daemon: Daemon) -> None:
+    """Law: `stream` on embeddings is the provider's affair, and the answer is whole."""
+    body = {"model": "chat", "input": "x", "stream": True}
+    assert daemon.ask("POST", "/v1/embeddings", body).json()["data"]
+
+
 def test_an_unknown_name_suggests_the_nearest(daemon: Daemon) -> None:
     """Law: a typing error is answered with what was meant."""
     assert "chat" in daemon.chat("chatt").json()["error"]["message"]

@@ -114,6 +114,13 @@ def test_sql_prints_tables_csv_and_json(
     assert capsys.readouterr().out.startswith(begins)
 
 
+def test_sql_with_only_a_socket_asks_that_daemon(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    """Law: a socket that is named is the daemon that is meant, whatever file lies at the usual place."""
+    words = ["sql", "SELECT DISTINCT workload FROM request", "--format", "csv", "--socket", str(daemon.socket)]
+    assert main(words) == 0
+    assert "chat" in capsys.readouterr().out
+
+
 def test_sql_cannot_write(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     """Law: the history is read-only for everyone but its recorder."""
     assert main(["sql", "DELETE FROM request", "--history", str(daemon.history)]) == 1
