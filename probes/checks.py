@@ -6,6 +6,7 @@ import msgspec
 
 from probes.calls import UpstreamRequest
 from probes.dialects.classify import ReplyFacts, classify
+from probes.dialects.complaints import UNREADABLE
 from probes.dialects.replies import read_reply
 from probes.dialects.requests import canary_request, catalog_request, liveness_request
 from probes.policy import Dialect, Provider
@@ -78,7 +79,7 @@ def _lists(provider: Provider, model: str, body: bytes) -> bool:
         return True
     try:
         listed = {entry.id for entry in msgspec.json.decode(body, type=_Listing).data}
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return True
     return not listed or any(name == model or name.endswith(f"/{model}") or name.startswith(model) for name in listed)
 

@@ -94,7 +94,7 @@ class SimulatedServer:
             changes = msgspec.json.decode(await request.read(), type=dict[str, msgspec.Raw])
             members = {**msgspec.json.decode(msgspec.json.encode(self._models[name]), type=dict[str, msgspec.Raw])}
             self._models[name] = msgspec.json.decode(msgspec.json.encode({**members, **changes}), type=Behaviour)
-        except msgspec.MsgspecError as problem:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
             return _json(400, {"error": str(problem)})
         return _json(200, self._picture(name))
 
@@ -105,7 +105,7 @@ class SimulatedServer:
         body = await request.read()
         try:
             asked = msgspec.json.decode(body, type=Asked)
-        except (msgspec.MsgspecError, RecursionError) as problem:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
             return _error(surface, 400, "invalid_request_error", f"the body is not a request: {problem}")
         behaviour = self._models.get(asked.model)
         if behaviour is None:
