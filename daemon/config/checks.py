@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings, WorkloadSettings
 from daemon.routing.policy import Strategy
 from probes.policy import Dialect
+from probes.wire.origin import origin_of
 from state.faults import NEVER_FALLBACK_ON
 from state.policy import HealthPolicy
 
-__all__ = ["check_health", "check_providers", "check_targets", "check_workloads", "parse_listen"]
+__all__ = ["check_base_url", "check_health", "check_providers", "check_targets", "check_workloads", "parse_listen"]
 
-_SCHEMES = ("http://", "https://", "unix:///")
 _MOST_PORT = 65535
 
 
@@ -30,14 +31,25 @@ def check_providers(providers: Mapping[str, ProviderSettings], problems: Problem
                 problems.add((*path, "base_url"), "a simulated provider has no base_url; remove it")
         elif not provider.base_url:
             problems.add(path, f"[providers.{name}] lacks the key base_url")
-        elif not provider.base_url.startswith(_SCHEMES):
-            problems.add((*path, "base_url"), f"base_url is {provider.base_url!r}; begin it with {', '.join(_SCHEMES)}")
+        else:
+            check_base_url((*path, "base_url"), provider.base_url, problems)
         if not provider.models:
             problems.add((*path, "models"), "models is empty; name at least one")
         _positive((*path, "max_in_flight"), provider.max_in_flight, problems)
         for model in _twice(provider.models):
             problems.add((*path, "models"), f"the model {model!r} is named twice")
         check_health((*path, "health"), provider.health, problems)
+
+
+def check_base_url(path: KeyPath, base_url: str, problems: Problems) -> None:
+    """Note why nothing could be reached at `base_url`; the URL itself is not repeated, it may hold credentials."""
+    try:
+        origin_of(base_url)
+    except ValueError as problem:
+        problems.add(path, f"base_url cannot be used: {problem}")
+        return
+    if "@" in urlsplit(base_url).netloc:
+        problems.add(path, "base_url holds credentials, which status and logs would show; give the key as api_key")
 
 
 def check_health(path: KeyPath, health: HealthPolicy, problems: Problems) -> None:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from daemon.config.configuration import Configuration
 from daemon.routing.policy import Workload
 from probes.policy import Dialect, ProbePolicy, Provider, Secret
+from probes.wire.origin import origin_of
 from state.errors import ConfigError
 
 __all__ = ["KNOWN", "Known", "discovered"]
@@ -70,7 +71,7 @@ def _by_keys(environ: Mapping[str, str]) -> Iterator[Provider]:
     for known in KNOWN:
         key = environ.get(known.variable, "")
         if key:
-            base_url = environ.get(known.variable.replace("_API_KEY", "_BASE_URL"), "") or known.base_url
+            base_url = _base_url(known, environ)
             yield Provider(
                 name=known.name,
                 dialect=known.dialect,
@@ -79,6 +80,16 @@ def _by_keys(environ: Mapping[str, str]) -> Iterator[Provider]:
                 models=known.models,
                 probe=ProbePolicy(),
             )
+
+
+def _base_url(known: Known, environ: Mapping[str, str]) -> str:
+    variable = known.variable.replace("_API_KEY", "_BASE_URL")
+    base_url = environ.get(variable, "") or known.base_url
+    try:
+        origin_of(base_url)
+    except ValueError as problem:
+        raise ConfigError((f"the environment variable {variable} cannot be used: {problem}",)) from problem
+    return base_url
 
 
 def _local() -> Iterator[Provider]:

@@ -12,7 +12,7 @@ import msgspec
 from daemon.config.locate import KeyPath, Lines, locate
 from state.errors import ConfigError
 
-__all__ = ["Document", "read_files"]
+__all__ = ["Document", "laid_over", "read_files"]
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -34,12 +34,12 @@ class Document(msgspec.Struct, frozen=True):
 
 def read_files(files: tuple[Path, ...]) -> Document:
     """Return `files` merged, later ones over earlier ones. Raises ConfigError where one cannot be read or parsed."""
-    merged: dict[str, Any] = {}
+    merged: Mapping[str, Any] = {}
     places: list[tuple[Path, Lines]] = []
     problems: list[str] = []
     for file in files:
         try:
-            text = file.read_text()
+            text = file.read_text(encoding="utf-8")
             table = tomllib.loads(text)
         except OSError as error:
             problems.append(f"{file}: cannot be read: {error.strerror}")
@@ -50,24 +50,27 @@ def read_files(files: tuple[Path, ...]) -> Document:
         except tomllib.TOMLDecodeError as error:
             problems.append(_syntax(file, text, error))
         else:
-            _merge(merged, table)
+            merged = laid_over(merged, table)
             places.append((file, locate(text)))
     if problems:
         raise ConfigError(tuple(problems))
     return Document(merged, tuple(places))
 
 
+def laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `under` with `over` laid over it: tables key by key, everything else as a whole."""
+    merged = dict(under)
+    for key, value in over.items():
+        present = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
+            merged[key] = laid_over(present, value)
+        else:
+            merged[key] = value
+    return merged
+
+
 def _syntax(file: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
     words, _, place = str(error).rpartition(" (at ")
     line = place.removeprefix("line ").partition(",")[0]
-    last = len(text.splitlines()) or 1
+    last = text.rstrip("\n").count("\n") + 1
     return f"{file}:{line if line.isdigit() else last}: this is not TOML: {words or error}"
-
-
-def _merge(onto: dict[str, Any], table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
-        present = onto.get(key)
-        if isinstance(value, dict) and isinstance(present, dict):
-            _merge(present, value)
-        else:
-            onto[key] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -25,6 +25,11 @@ from state.targets import TargetName
 __all__ = ["demo_configuration", "load"]
 
 T = TypeVar("T", bound=msgspec.Struct)
+_STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "providers": {"dialect": Dialect.OPENAI, "models": ("unknown",)},
+    "workloads": {"targets": ("unknown/unknown",)},
+}
+"""What takes the place of a required key that is missing or wrong, so that the rest of its table is checked too."""
 _Notes = list[tuple[KeyPath, str]]
 
 
@@ -74,8 +79,7 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     if table.get("version") != 1:
         problems.add(("version",), "version must be 1: write `version = 1` at the top")
     health = read_struct(HealthPolicy, table.get("health", {}), ("health",), problems)
-    if health is not None:
-        check_health(("health",), health, problems)
+    check_health(("health",), health, problems)
     named = table.get("providers", {})
     providers = _read_each(ProviderSettings, _with_health(named, table.get("health", {})), "providers", problems)
     workloads = _read_each(WorkloadSettings, table.get("workloads", {}), "workloads", problems)
@@ -84,10 +88,10 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     _check_references(table.get("workloads"), _served(named), problems)
     return FileSettings(
         version=1,
-        daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems) or DaemonSettings(),
+        daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),
         providers=providers,
         workloads=workloads,
-        history=read_struct(HistoryPolicy, table.get("history", {}), ("history",), problems) or HistoryPolicy(),
+        history=read_struct(HistoryPolicy, table.get("history", {}), ("history",), problems),
     )
 
 
@@ -95,8 +99,8 @@ def _read_each(kind: type[T], tables: object, section: str, problems: Problems) 
     if not isinstance(tables, Mapping):
         problems.add((section,), f"{section} must be tables, as [{section}.NAME]")
         return {}
-    read = {name: read_struct(kind, table, (section, name), problems) for name, table in tables.items()}
-    return {name: each for name, each in read.items() if each is not None}
+    stand_ins = _STAND_INS[section]
+    return {name: read_struct(kind, table, (section, name), problems, stand_ins) for name, table in tables.items()}
 
 
 def _with_health(providers: object, health: object) -> object:

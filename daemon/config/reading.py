@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -40,34 +41,42 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
-def read_struct(kind: type[T], table: object, path: KeyPath, problems: Problems) -> T | None:
-    """Return `table` as `kind`, None where a problem was found in it; every problem is noted."""
+def read_struct(
+    kind: type[T], table: object, path: KeyPath, problems: Problems, stand_ins: Mapping[str, Any] = MappingProxyType({})
+) -> T:
+    """Return `table` as `kind`, every problem in it noted.
+
+    What is wrong or lacking is replaced by its default, or from `stand_ins`, so that the rest can still be checked.
+    """
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     if not isinstance(table, Mapping):
         problems.add(path, f"{_named(path)} must be a table")
-        return None
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    before = len(problems.found)
+        return kind(**stand_ins)
     for unknown in [key for key in table if key not in fields]:
         problems.add((*path, unknown), f"unknown key {unknown}{nearest(unknown, fields)}")
     values: dict[str, Any] = {}
     for key, field in fields.items():
         if key in table:
-            values[field.name] = _read(field.type, table[key], (*path, key), problems)
+            value = _read(field.type, table[key], (*path, key), problems)
+            if value is not msgspec.UNSET:
+                values[field.name] = value
         elif field.required:
             problems.add(path, f"{_named(path)} lacks the key {key}")
-    return kind(**values) if len(problems.found) == before else None
+    return kind(**{**stand_ins, **values})
 
 
 def _read(kind: Any, value: object, path: KeyPath, problems: Problems) -> Any:
+    """Return `value` as `kind`, UNSET where it is not."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return read_struct(kind, value, path, problems)
     if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_read(get_args(kind)[0], item, path, problems) for item in value)
+        items = tuple(_read(get_args(kind)[0], item, path, problems) for item in value)
+        return msgspec.UNSET if msgspec.UNSET in items else items
     try:
         return msgspec.convert(value, kind, dec_hook=decode_special)
     except msgspec.ValidationError as error:
         problems.add(path, _in_words(kind, value, path, error))
-        return None
+        return msgspec.UNSET
 
 
 def _in_words(kind: Any, value: object, path: KeyPath, error: msgspec.ValidationError) -> str:

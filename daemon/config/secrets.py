@@ -11,6 +11,7 @@ from probes.policy import Secret
 __all__ = ["SecretProblem", "resolve_secret"]
 
 _REFERENCE = re.compile(r"\$\{(env|file|cred):([^}]+)\}")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _OTHERS = 0o077
 
 
@@ -31,7 +32,9 @@ def resolve_secret(text: str, environ: Mapping[str, str]) -> tuple[Secret, str |
     if kind == "env":
         value = environ.get(name, "")
         if not value:
-            raise SecretProblem(f"refers to the environment variable {name}, which is not set")
+            # A key pasted where its variable's name belongs must not be repeated.
+            named = f"the environment variable {name}" if _VARIABLE.fullmatch(name) else "an environment variable"
+            raise SecretProblem(f"refers to {named}, which is not set")
         return Secret(value), None
     return _from_file(Path(name) if kind == "file" else _credential(name, environ))
 

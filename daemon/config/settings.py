@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ __all__ = [
     "parse_size",
 ]
 
+_CENTURY_S = 36_525 * 86_400
+"""Longer times would not fit into the history's milliseconds, and mean a slip of the key."""
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB|kB|MB|GB)")
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -46,7 +49,13 @@ def decode_special(kind: type, value: Any) -> Any:
     if not isinstance(value, str):
         example = "30s" if kind is Seconds else "16MiB"
         raise TypeError(f"{value!r} has no unit; write it in quotes with one, such as {example!r}")
-    return parse_duration(value) if kind is Seconds else parse_size(value)
+    return _bounded(parse_duration(value), value) if kind is Seconds else parse_size(value)
+
+
+def _bounded(duration: Seconds, text: str) -> Seconds:
+    if not math.isfinite(duration) or duration > _CENTURY_S:
+        raise ValueError(f"{text[:20]!r} is longer than a century")
+    return duration
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -58,10 +58,10 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
 
 
 def earliest_ready(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Load, now: float) -> float | None:
-    """Return when some target may take the request: `now` where any release could do it, None where none will."""
+    """Return when some target may take the request: `now` where one could, or any release would do; None for never."""
     obstacles = [_obstacle(target, query, (routes, snapshot, load), now) for target in query.workload.targets]
-    ends = [max(now, obstacle.ends_at) for obstacle in obstacles if obstacle is not None and obstacle.ends_at < _NEVER]
-    return min(ends, default=None)
+    ends = [now if obstacle is None else max(now, obstacle.ends_at) for obstacle in obstacles]
+    return min((end for end in ends if end < _NEVER), default=None)
 
 
 def _sorted_out(

@@ -76,6 +76,12 @@ max_input_tokens = 12000
 """
 
 
+def _problems(folder: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        _load(folder, text)
+    return caught.value.problems
+
+
 def _load(folder: Path, *texts: str, **environ: str) -> Configuration:
     files = []
     for number, text in enumerate(texts):
@@ -135,7 +141,7 @@ def test_five_mistakes_are_five_lines_in_the_order_of_the_file(tmp_path: Path) -
         (_BASE + '[health]\ncooldown = { base = "9s", max = "1s" }\n', 9, "0 < base <= max"),
         (_BASE + '[daemon]\nlisten = ["0.0.0.0:80"]\n', 9, "not loopback"),
         (_BASE + '[daemon]\ndrain_grace = "30"\n', 9, "not a duration"),
-        (_BASE.replace("http://127.0.0.1:9/v1", "ftp://x"), 4, "begin it with"),
+        (_BASE.replace("http://127.0.0.1:9/v1", "ftp://x"), 4, "is no scheme"),
         (_BASE.replace('base_url = "http://127.0.0.1:9/v1"\n', ""), 2, "lacks the key base_url"),
         (_BASE.replace('models = ["m", "n"]', "models = []"), 5, "name at least one"),
         (_BASE.replace("[workloads.chat]", "[workloads.auto]"), 6, "cannot be called 'auto'"),
@@ -177,6 +183,33 @@ def test_a_literal_key_is_a_warning_that_does_not_show_it(tmp_path: Path) -> Non
     assert "literal" in loaded.warnings[0]
     assert "sk-very-secret" not in repr(loaded)
     assert "sk-very-secret" not in str(loaded.warnings)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "words"),
+    [
+        ("http://[::1/v1", "Invalid IPv6 URL"),
+        ("http://127.0.0.1:99999/v1", "Port out of range"),
+        ("http:///v1", "names no host"),
+        ("ftp://127.0.0.1", "is no scheme"),
+        ("unix://run/x.sock", "three slashes"),
+        ("http://me:sk-hidden@127.0.0.1/v1", "holds credentials"),
+    ],
+)
+def test_a_base_url_that_leads_nowhere_is_a_mistake_and_is_not_repeated(
+    tmp_path: Path, base_url: str, words: str
+) -> None:
+    """Law: what would end the daemon at a reload is refused when it is read, without its credentials."""
+    (problem,) = _problems(tmp_path, _BASE.replace("http://127.0.0.1:9/v1", base_url))
+    assert words in problem
+    assert "sk-hidden" not in problem
+
+
+def test_a_key_pasted_where_its_variables_name_belongs_is_not_repeated(tmp_path: Path) -> None:
+    """Law: no mistake makes a problem show a key."""
+    (problem,) = _problems(tmp_path, _BASE.replace("models", 'api_key = "${env:sk-live-1234567890}"\nmodels', 1))
+    assert "sk-live" not in problem
+    assert "environment variable" in problem
 
 
 def test_the_demo_needs_no_file() -> None:

@@ -117,6 +117,32 @@ def test_waiters_are_served_in_the_order_in_which_they_came() -> None:
     run_virtual(main)
 
 
+def test_who_comes_just_as_a_target_is_given_back_waits_behind_the_line() -> None:
+    """Law: a target that is free while others wait for it is a reason to stand in line, not to be refused."""
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            rig = _Rig(tasks, _routes(A, max_in_flight=1))
+            rig.box.put(_snapshot())
+            order: list[int] = []
+
+            async def session(number: int) -> None:
+                async with rig.desk.lease(_query(_workload(targets=(A,)))) as lease:
+                    assert isinstance(lease, Lease), f"{number} was refused"
+                    order.append(number)
+                    await anyio.sleep(0.1)
+
+            async with anyio.create_task_group() as sessions:
+                async with rig.desk.lease(_query(_workload(targets=(A,)))):
+                    sessions.start_soon(session, 1)
+                    await anyio.sleep(0.01)
+                sessions.start_soon(session, 2)
+            assert order == [1, 2]
+            tasks.cancel_scope.cancel()
+
+    run_virtual(main)
+
+
 def test_a_wait_ends_at_its_deadline_with_a_refusal() -> None:
     """Law: `max_wait` bounds the wait, and the request's own deadline too."""
 
