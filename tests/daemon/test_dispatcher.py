@@ -9,12 +9,20 @@ import pytest
 
 from daemon.dispatcher import Dispatcher
 from daemon.lease_desk import LeaseDesk
-from daemon.routing.leases import Lease, NoLease, NoLeaseReason, RouteQuery, RoutesReplaced
+from daemon.routing.leases import (
+    Lease,
+    LeaseReleased,
+    LeaseRequested,
+    NoLease,
+    NoLeaseReason,
+    RouteQuery,
+    RoutesReplaced,
+)
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.durations import Seconds
-from state.mailbox import Mailbox
+from state.mailbox import Mailbox, Reply
 from state.messages import HealthPublished
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
@@ -124,20 +132,21 @@ def test_who_comes_just_as_a_target_is_given_back_waits_behind_the_line() -> Non
         async with anyio.create_task_group() as tasks:
             rig = _Rig(tasks, _routes(A, max_in_flight=1))
             rig.box.put(_snapshot())
-            order: list[int] = []
-
-            async def session(number: int) -> None:
-                async with rig.desk.lease(_query(_workload(targets=(A,)))) as lease:
-                    assert isinstance(lease, Lease), f"{number} was refused"
-                    order.append(number)
-                    await anyio.sleep(0.1)
-
-            async with anyio.create_task_group() as sessions:
-                async with rig.desk.lease(_query(_workload(targets=(A,)))):
-                    sessions.start_soon(session, 1)
-                    await anyio.sleep(0.01)
-                sessions.start_soon(session, 2)
-            assert order == [1, 2]
+            replies: list[Reply[Lease | NoLease]] = [Reply(), Reply(), Reply()]
+            first, second, third = (
+                LeaseRequested(ticket=ticket, query=_query(_workload(targets=(A,))), reply=reply)
+                for ticket, reply in enumerate(replies)
+            )
+            rig.box.put(first)
+            await replies[0].wait()
+            rig.box.put(second)
+            await anyio.sleep(0.1)
+            rig.box.put(LeaseReleased(ticket=0))
+            rig.box.put(third)
+            assert isinstance(await replies[1].wait(), Lease)
+            assert not replies[2].sent
+            rig.box.put(LeaseReleased(ticket=1))
+            assert isinstance(await replies[2].wait(), Lease)
             tasks.cancel_scope.cancel()
 
     run_virtual(main)
