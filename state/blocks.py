@@ -1,7 +1,7 @@
-"""The block of a target: until when its provider wants no requests, after a rate limit or a spent quota.
+"""The block of a target: until when new requests are of no use, after a rate limit, a spent quota or a refused key.
 
-A block is about capacity, not health: it never ejects. It only ever grows, until it ends or until an answer to a
-request that was sent after the last refusal proves it wrong.
+A block is about capacity and entitlement, not health: it never ejects. It only ever grows, until it ends or until an
+answer to a request that was sent after the last refusal proves it wrong.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from typing import Final
 
 import msgspec
 
-from state.faults import Fault
+from state.faults import FAULT_RULES, Fault, Wait
 from state.outcome import Outcome
 
-__all__ = ["FIRST_GUESS_S", "LONGEST_BLOCK_S", "LONGEST_GUESS_S", "QUOTA_GUESS_S", "Block"]
+__all__ = ["LONGEST_BLOCK_S", "NO_BLOCK", "Block"]
 
-FIRST_GUESS_S: Final = 1.0
-"""Wait after a rate limit that came without a hint; each further round doubles it."""
-LONGEST_GUESS_S: Final = 30.0
-"""Guesses stop growing here: rate limits are mostly counted by the minute."""
-QUOTA_GUESS_S: Final = 60.0
-"""Wait after a spent quota that came without a hint."""
-LONGEST_BLOCK_S: Final = 3600.0
-"""No hint is believed further than this."""
+LONGEST_BLOCK_S: Final = 24 * 3600.0
+"""No hint is believed further than this: the longest quotas that providers document end with the day."""
+_HINTED: Final = Wait(0.0, 120.0)
+"""The wait of a fault that blocks only where its provider asks for it: an overload is over in minutes."""
+_MOST_DOUBLINGS: Final = 30
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -34,28 +31,33 @@ class Block(msgspec.Struct, frozen=True):
     """When the latest refusal came: only an answer to a request sent after it can end the block."""
     guesses: int = 0
     """Rounds of refusals without a hint since the last success."""
+    fault: Fault | None = None
+    """What the refusal was that set `until`."""
 
     def after_refusal(self, outcome: Outcome, started_at: float, at: float) -> Block:
         """Return the block after a refusal at `at` of a request sent at `started_at`.
 
         Refusals of requests that were sent before the latest refusal belong to its round: they do not double the guess.
         """
+        rule = None if outcome.fault is None else FAULT_RULES[outcome.fault].wait
+        wait = rule or _HINTED
+        guesses = self.guesses
         if outcome.retry_after_s:
-            guesses, wait_s = self.guesses, min(outcome.retry_after_s, LONGEST_BLOCK_S)
-        elif outcome.fault is Fault.QUOTA:
-            guesses, wait_s = self.guesses, QUOTA_GUESS_S
+            wait_s = min(outcome.retry_after_s, LONGEST_BLOCK_S if rule else wait.longest_s)
         else:
-            guesses = self.guesses + 1 if started_at >= self.refused_at or not self.guesses else self.guesses
-            wait_s = min(FIRST_GUESS_S * 2.0 ** min(guesses - 1, 10), LONGEST_GUESS_S)
-        return Block(max(self.until, at + wait_s), max(self.refused_at, at), guesses)
+            guesses += started_at >= self.refused_at or not guesses
+            wait_s = min(wait.first_s * 2.0 ** min(guesses - 1, _MOST_DOUBLINGS), wait.longest_s)
+        longer = at + wait_s >= self.until
+        fault = outcome.fault if longer else self.fault
+        return Block(max(self.until, at + wait_s), max(self.refused_at, at), guesses, fault)
 
     def after_success(self, started_at: float) -> Block:
         """Return the block after an answer to a request sent at `started_at`: none, unless it was sent too early."""
-        return self if started_at < self.refused_at else _NO_BLOCK
+        return self if started_at < self.refused_at else NO_BLOCK
 
     def ended(self) -> Block:
         """Return the block once its time is over: no longer in force, and still counting its guesses."""
         return Block(-math.inf, self.refused_at, self.guesses)
 
 
-_NO_BLOCK = Block()
+NO_BLOCK: Final = Block()

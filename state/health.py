@@ -20,16 +20,18 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from state.faults import FAULT_RULES, Fault, HealthEffect
-from state.outcome import Outcome
+from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
+from state.messages import AttemptCompleted, ProbeCompleted
+from state.observation import counts, held_back, observe
+from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface, next_wake
 from state.remembered import Remembered
 from state.standing import Standing
 from state.targets import TargetName
-from state.window import LATENCY_SPANS, Window, latency_of
+from state.window import Window
 
-__all__ = ["cooldown_s", "drain", "fold", "recall", "resume", "tick"]
+__all__ = ["cooldown_s", "drain", "fold", "hear", "recall", "resume", "tick"]
 
 
 class _Event(Enum):
@@ -64,10 +66,35 @@ _MOST_DOUBLINGS: Final = 30
 
 
 def fold(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
-    """Return the record after one piece of evidence; a client that left is neither success nor failure."""
-    if evidence.outcome.fault is Fault.CANCELLED:
+    """Return the record after one piece of evidence; what a caller did is neither success nor failure."""
+    if not evidence.outcome.counts:
         return record
-    return _judge(_observe(tick(record, policy, evidence.at), evidence, policy), evidence, policy)
+    return _judge(observe(tick(record, policy, evidence.at), evidence, policy), evidence, policy)
+
+
+def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Record:
+    """Return the record after an attempt at another target of the same provider, where that says something of this one.
+
+    A host that cannot be reached, or can again, is the same host; a key that is refused, or has spent its quota, is the
+    same key.
+    """
+    outcome, at = evidence.outcome, evidence.at
+    if outcome.fault is None:
+        return replace(record, surface_faults=0) if record.surface_faults else record
+    match outcome.scope:
+        case Scope.HOST:
+            seen = ProbeCompleted(
+                target=record.target,
+                kind=ProbeKind.LIVENESS,
+                outcome=outcome,
+                started_at=evidence.started_at,
+                at=at,
+            )
+            return fold(record, seen, policy)
+        case Scope.CREDENTIAL:
+            return held_back(tick(record, policy, at), outcome, evidence.started_at, at)
+        case Scope.TARGET:
+            return record
 
 
 def tick(record: Record, policy: HealthPolicy, now: float) -> Record:
@@ -82,6 +109,7 @@ def tick(record: Record, policy: HealthPolicy, now: float) -> Record:
     return replace(
         record if record.drained_until > now else resume(record),
         block=record.block.ended() if record.block.until <= now else record.block,
+        refusal=record.refusal.ended() if record.refusal.until <= now else record.refusal,
         latencies=Window() if record.latencies.empty_at <= now else record.latencies,
         outcomes=Window() if record.outcomes.empty_at <= now else record.outcomes,
     )
@@ -113,10 +141,10 @@ def recall(remembered: Remembered, policy: HealthPolicy, now: float) -> Record:
     if remembered.drained:
         record = drain(record, remembered.drained_until, remembered.drain_reason)
     for evidence in remembered.evidence:
-        if evidence.outcome.fault is not Fault.CANCELLED:
+        if evidence.outcome.counts:
             past = replace(evidence, at=min(evidence.at, now), started_at=min(evidence.started_at, now))
-            record = _observe(record, past, policy)
-    return tick(record, policy, now)
+            record = observe(record, past, policy)
+    return tick(replace(record, fell_on=record.last_fault), policy, now)
 
 
 def cooldown_s(target: TargetName, ejections: int, policy: HealthPolicy) -> float:
@@ -131,46 +159,16 @@ def cooldown_s(target: TargetName, ejections: int, policy: HealthPolicy) -> floa
     return min(whole * (1.0 - _JITTER + 2.0 * _JITTER * share), longest)
 
 
-def _observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
-    """Take down what the evidence shows, whatever it means for the standing."""
-    outcome, surface = evidence.outcome, is_surface(evidence)
-    if outcome.fault is None:
-        latency = latency_of(outcome)
-        if surface:
-            return record if latency is None else replace(record, probe_s=latency)
-        return replace(
-            record,
-            latencies=record.latencies
-            if latency is None
-            else record.latencies.add(latency, evidence.at, LATENCY_SPANS * policy.window),
-            outcomes=_outcomes(record, evidence, policy),
-            block=record.block.after_success(evidence.started_at),
-        )
-    effect, block, outcomes = FAULT_RULES[outcome.fault].health, record.block, record.outcomes
-    if effect is HealthEffect.BLOCKS and not surface:
-        # A listing that is rate-limited says nothing of completions: our own probes would lock the target out.
-        block = block.after_refusal(outcome, evidence.started_at, evidence.at)
-    elif effect is HealthEffect.EJECTS and not surface:
-        outcomes = _outcomes(record, evidence, policy)
-    return replace(record, last_fault=outcome.fault, last_fault_at=evidence.at, block=block, outcomes=outcomes)
-
-
 def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     """Count the evidence for or against the standing, and change it where that is enough."""
-    fault, surface = evidence.outcome.fault, is_surface(evidence)
-    if not _counts(record, evidence):
+    fault = evidence.outcome.fault
+    if not counts(record, evidence):
         return record
-    if fault is None and surface:
-        return replace(record, surface_faults=0) if record.surface_faults else record
-    if fault is None and record.standing is Standing.HEALTHY:
-        return replace(record, request_faults=0, surface_faults=0) if _run(record) else record
     if fault is None:
-        record = replace(record, successes=record.successes + 1, request_faults=0, surface_faults=0)
-        needed = policy.rise if record.standing is Standing.PROBATION else 1
-        cause = "answered" if needed == 1 else f"{needed} trials succeeded"
-        return _move(record, _Event.ROSE, evidence.at, cause, policy) if record.successes >= needed else record
+        return _judge_success(record, evidence, policy)
     if FAULT_RULES[fault].health is not HealthEffect.EJECTS:
         return record
+    surface = is_surface(evidence)
     record = replace(
         record,
         request_faults=record.request_faults + (not surface),
@@ -178,7 +176,20 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         run_of=fault if record.run_of is fault or not _run(record) else None,
     )
     cause = _fall_cause(record, evidence, policy)
-    return _move(record, _Event.FELL, evidence.at, cause, policy) if cause else record
+    if not cause:
+        return record
+    return _move(replace(record, fell_on=fault), _Event.FELL, evidence.at, cause, policy)
+
+
+def _judge_success(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
+    if is_surface(evidence):
+        return replace(record, surface_faults=0) if record.surface_faults else record
+    if record.standing is Standing.HEALTHY:
+        return replace(record, request_faults=0, surface_faults=0) if _run(record) else record
+    record = replace(record, successes=record.successes + 1, request_faults=0, surface_faults=0)
+    needed = policy.rise if record.standing is Standing.PROBATION else 1
+    cause = "answered" if needed == 1 else f"{needed} trials succeeded"
+    return _move(record, _Event.ROSE, evidence.at, cause, policy) if record.successes >= needed else record
 
 
 def _move(record: Record, event: _Event, at: float, cause: str, policy: HealthPolicy) -> Record:
@@ -226,25 +237,8 @@ def _fall_cause(record: Record, evidence: Evidence, policy: HealthPolicy) -> str
     return ""
 
 
-def _counts(record: Record, evidence: Evidence) -> bool:
-    """Whether the evidence says anything of the standing: nothing sent before one does, but a first word is welcome."""
-    match record.standing:
-        case Standing.COOLING:
-            return False
-        case Standing.UNPROVEN:
-            return True
-        case _:
-            return evidence.started_at >= record.since
-
-
 def _run(record: Record) -> int:
     return record.request_faults + record.surface_faults
-
-
-def _outcomes(record: Record, evidence: Evidence, policy: HealthPolicy) -> Window[bool]:
-    if not _counts(record, evidence):
-        return record.outcomes
-    return record.outcomes.add(evidence.outcome.fault is None, evidence.at, policy.window)
 
 
 def _named(outcome: Outcome) -> str:

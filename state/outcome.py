@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from state.faults import Fault
+from state.faults import FAULT_RULES, Blame, Fault, Scope
 
 __all__ = ["Outcome", "ProbeKind", "Usage"]
 
@@ -41,6 +41,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     """Seconds that the provider asked to wait, already checked and capped."""
     streamed: bool = False
+    at_fault: Blame | None = None
+    """Whose failure it was, where that is not the usual one of its fault."""
+    reaches: Scope | None = None
+    """What else it speaks of, where that is not the usual of its fault."""
+
+    @property
+    def blame(self) -> Blame | None:
+        """Whose failure it was, None for a success."""
+        return None if self.fault is None else self.at_fault or FAULT_RULES[self.fault].blame
+
+    @property
+    def scope(self) -> Scope:
+        """What else the outcome speaks of besides its target; a success proves no more than its own."""
+        return Scope.TARGET if self.fault is None else self.reaches or FAULT_RULES[self.fault].scope
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything of the target: what a caller or fairlead itself did says nothing."""
+        return self.blame not in {Blame.CALLER, Blame.OURSELVES}
 
     @property
     def succeeded(self) -> bool:

@@ -42,6 +42,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     drained_until: float = math.inf
     drain_reason: str = ""
     block: Block = Block()
+    """Until when its provider has no room: rate limits, spent quotas, overloads with a hint."""
+    refusal: Block = Block()
+    """Until when asking is of no use because a key or a name is wrong."""
+    fell_on: Fault | None = None
+    """The fault that ejected it last."""
     latencies: Window[float] = Window()
     outcomes: Window[bool] = Window()
     """How the requests and canaries of this standing ended: True for a success, False for a fault that ejects."""
@@ -58,7 +63,8 @@ def is_surface(evidence: Evidence) -> bool:
 def next_wake(record: Record) -> float:
     """Return when time alone changes the record next; infinity for never."""
     wake = min(record.until, record.drained_until, record.latencies.empty_at, record.outcomes.empty_at)
-    return min(wake, record.block.until) if record.block.until > -math.inf else wake
+    ends = (block.until for block in (record.block, record.refusal) if block.until > -math.inf)
+    return min([wake, *ends])
 
 
 def view(record: Record, now: float) -> TargetHealth:
@@ -73,7 +79,11 @@ def view(record: Record, now: float) -> TargetHealth:
         drained=record.drained,
         drained_until=_finite(record.drained_until),
         drain_reason=record.drain_reason,
+        fell_on=record.fell_on,
         blocked_until=_finite(record.block.until),
+        blocked_by=record.block.fault,
+        refused_until=_finite(record.refusal.until),
+        refused_by=record.refusal.fault,
         expected_s=latency.expected_s,
         p50_s=latency.p50_s,
         p95_s=latency.p95_s,

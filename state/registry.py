@@ -8,8 +8,11 @@ from typing import Protocol, assert_never
 
 import anyio
 import structlog
+from msgspec.structs import replace
 
-from state.health import drain, fold, recall, resume, tick
+from state.blocks import NO_BLOCK
+from state.faults import Scope
+from state.health import drain, fold, hear, recall, resume, tick
 from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.mailbox import Address, Mailbox
 from state.messages import (
@@ -25,7 +28,7 @@ from state.policy import HealthPolicy
 from state.record import Evidence, Record, next_wake, view
 from state.remembered import Remembered
 from state.standing import HealthSnapshot, Standing, TargetHealth
-from state.targets import TargetName
+from state.targets import TargetName, provider_of
 
 __all__ = ["HealthListener", "Registry"]
 
@@ -61,6 +64,8 @@ class Registry:
         self._wakes: dict[TargetName, float] = {}
         self._views: dict[TargetName, TargetHealth] = {}
         self._revision = 0
+        self._alarmed: set[str] = set()
+        """Providers of which a fault at one target was told to the others, and no success since."""
 
     async def run(self) -> None:
         """Read the mailbox for ever. Only a bug ends it."""
@@ -91,6 +96,7 @@ class Registry:
         match message:
             case AttemptCompleted():
                 self._learn(message)
+                return (message.target, *self._spread(message))
             case ProbeCompleted():
                 self._recorder.post(_probe_row(message))
                 self._learn(message)
@@ -125,6 +131,26 @@ class Registry:
         record = fold(before, evidence, self._policies[evidence.target])
         self._keep(evidence.target, record)
         self._note(record, before.standing)
+
+    def _spread(self, evidence: AttemptCompleted) -> tuple[TargetName, ...]:
+        """Let the provider's other targets hear of what concerns them too; return those that may have changed."""
+        provider = provider_of(evidence.target)
+        if evidence.outcome.scope is not Scope.TARGET:
+            self._alarmed.add(provider)
+        elif evidence.outcome.fault is None and provider in self._alarmed:
+            self._alarmed.discard(provider)
+        else:
+            return ()
+        others = tuple(
+            target for target in self._records if target != evidence.target and provider_of(target) == provider
+        )
+        for target in others:
+            self._elapse(target, evidence.at)
+            before = self._records[target]
+            record = hear(before, evidence, self._policies[target])
+            self._keep(target, record)
+            self._note(record, before.standing)
+        return others
 
     def _elapse(self, target: TargetName, now: float) -> None:
         """Let time pass for one target."""
@@ -167,10 +193,13 @@ class Registry:
         for target in self._records.keys() - targets.keys():
             del self._records[target], self._wakes[target]
             self._views.pop(target, None)
+        for target, record in self._records.items():
+            # Who puts another configuration in force may just have mended the key or the name.
+            self._keep(target, replace(record, refusal=NO_BLOCK))
         new = tuple(target for target in targets if target not in self._records)
         for target in new:
             self._meet(target, targets[target], now)
-        return new
+        return tuple(self._records)
 
     def _keep(self, target: TargetName, record: Record) -> None:
         self._records[target] = record

@@ -39,6 +39,12 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     drain_reason: str = ""
     blocked_until: float | None = None
     """Until when its provider rate-limits it (or its quota is spent)."""
+    blocked_by: Fault | None = None
+    refused_until: float | None = None
+    """Until when asking is of no use: its key or its model's name is refused."""
+    refused_by: Fault | None = None
+    fell_on: Fault | None = None
+    """The fault that ejected it last, None where that is not known."""
     expected_s: float | None = None
     """Expected latency in seconds, None where nothing is known."""
     p50_s: float | None = None

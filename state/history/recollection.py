@@ -41,7 +41,11 @@ WHERE target = ? AND verb IN ('drain', 'resume') ORDER BY id DESC LIMIT 1"""
 _ATTEMPTS: Final = """
 SELECT at_ms, NULL AS kind, fault, status, reason, first_byte_ms, latency_ms, retry_after_ms, streamed,
   NULL AS cost_usd, id
-FROM attempt WHERE target = :target AND at_ms BETWEEN :from_ms AND :to_ms ORDER BY at_ms DESC, id DESC LIMIT :limit"""
+FROM attempt WHERE target = :target AND at_ms BETWEEN :from_ms AND :to_ms {counted}
+ORDER BY at_ms DESC, id DESC LIMIT :limit"""
+_BLAMED_SINCE: Final = 2
+"""The schema from which on attempts say whose failure they were."""
+_COUNTED: Final = "AND coalesce(blame, '') NOT IN ('caller', 'ourselves')"
 _PROBES: Final = """
 SELECT at_ms, kind, fault, status, reason, first_byte_ms, latency_ms, retry_after_ms, 0 AS streamed, cost_usd, id
 FROM probe WHERE target = :target AND at_ms BETWEEN :from_ms AND :to_ms ORDER BY at_ms DESC, id DESC LIMIT :limit"""
@@ -155,7 +159,9 @@ def _evidence(
         "to_ms": round((clock.wall_now + EVIDENCE_AGE_S) * 1000),
         "limit": EVIDENCE_LIMIT,
     }
-    found = [row for sql in (_ATTEMPTS, _PROBES) for row in connection.execute(sql, parameters)]
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    attempts = _ATTEMPTS.format(counted=_COUNTED if version >= _BLAMED_SINCE else "")
+    found = [row for sql in (attempts, _PROBES) for row in connection.execute(sql, parameters)]
     found.sort(key=lambda row: (row[0], row[-1]))
     return tuple(_completed(clock, target, row) for row in found[-EVIDENCE_LIMIT:])
 

@@ -20,6 +20,7 @@ from state.errors import HistoryError
 from state.history.backlog import Backlog
 from state.history.retention import EVERY_S, Chore, chores
 from state.history.rows import (
+    AlertRow,
     AttemptRow,
     DecisionRow,
     FallbackRow,
@@ -187,7 +188,9 @@ class Recorder:
                 self._sampling, stands_for = sample(self._sampling, message.at, self._policy.decisions_per_second)
                 if stands_for:
                     self._backlog.add(SampledDecision(message, stands_for))
-            case ProbeRow() | RequestRow() | AttemptRow() | FallbackRow() | TransitionRow() | OperationRow():
+            case (
+                ProbeRow() | RequestRow() | AttemptRow() | FallbackRow() | TransitionRow() | OperationRow() | AlertRow()
+            ):
                 self._backlog.add(message)
             case _:
                 assert_never(message)

@@ -46,9 +46,17 @@ AND id <= (SELECT last_id FROM rollup_mark WHERE source = '{source}') + :slice""
 
 _COUNT: Final = """
 INSERT INTO evidence_hour (hour_ms, target, source, fault, n)
-SELECT at_ms - at_ms % 3600000, target, '{source}', coalesce(fault, ''), count(*) FROM {source}
+SELECT at_ms - at_ms % 3600000, target, '{source}', {fault}, count(*) FROM {source}
 WHERE {slice} GROUP BY 1, 2, 4
 ON CONFLICT DO UPDATE SET n = n + excluded.n"""
+
+# What a caller's impatience or a rehearsal made of an attempt is not the target's doing.
+_FAULT_OF: Final = {
+    "attempt": """
+CASE WHEN blame IN ('caller', 'ourselves') AND fault IN (SELECT fault FROM fault_kind WHERE counts) THEN 'cancelled'
+ELSE coalesce(fault, '') END""",
+    "probe": "coalesce(fault, '')",
+}
 
 _SKETCH: Final = """
 INSERT INTO latency_sketch (hour_ms, target, measure, bucket, n)
@@ -80,7 +88,7 @@ _SPARED: Final = {
       SELECT 1 FROM operation AS newer
       WHERE newer.target = old.target AND newer.verb IN ('drain', 'resume') AND newer.id > old.id))""",
 }
-_RAW: Final = ("probe", "request", "attempt", "fallback", "transition", "operation")
+_RAW: Final = ("probe", "request", "attempt", "fallback", "transition", "operation", "alert")
 
 
 def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
@@ -102,7 +110,7 @@ def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
 
 
 def _rollup(source: str, more: tuple[str, ...]) -> Chore:
-    count = _COUNT.format(source=source, slice=_SLICE_OF.format(source=source))
+    count = _COUNT.format(source=source, slice=_SLICE_OF.format(source=source), fault=_FAULT_OF[source])
     statements = (count, *more, _ADVANCE.format(source=source))
     return Chore(statements, {"slice": _SLICE}, _MORE_TO_COUNT.format(source=source))
 

@@ -14,6 +14,7 @@ from state.standing import Standing
 from state.targets import TargetName
 
 __all__ = [
+    "AlertRow",
     "AttemptRow",
     "DecisionRow",
     "FallbackRow",
@@ -59,6 +60,8 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     team: str | None = None
     user: str | None = None
     streamed: bool = False
+    client_retry: int | None = None
+    """How often the client itself had tried before, where it said so."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,11 +124,21 @@ class OperationRow(msgspec.Struct, frozen=True, kw_only=True):
 
     at: float
     verb: str
-    """`drain`, `resume`, `reload` or `probe`."""
+    """`drain`, `resume`, `reload`, `probe` or `mock-fault`."""
     target: TargetName | None
     by: str
     reason: str = ""
     until: float | None = None
+
+
+class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator was told of at once."""
+
+    at: float
+    kind: str
+    workload: str | None
+    target: TargetName | None
+    message: str
 
 
 class FlushRequested(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,5 +148,13 @@ class FlushRequested(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RecorderMessage = (
-    ProbeRow | RequestRow | AttemptRow | DecisionRow | FallbackRow | TransitionRow | OperationRow | FlushRequested
+    ProbeRow
+    | RequestRow
+    | AttemptRow
+    | DecisionRow
+    | FallbackRow
+    | TransitionRow
+    | OperationRow
+    | AlertRow
+    | FlushRequested
 )

@@ -14,6 +14,7 @@ import msgspec
 
 from state.faults import Fault
 from state.history.rows import (
+    AlertRow,
     AttemptRow,
     DecisionRow,
     FallbackRow,
@@ -50,7 +51,9 @@ class Gap(msgspec.Struct, frozen=True):
     cause: str
 
 
-Row: TypeAlias = ProbeRow | RequestRow | AttemptRow | SampledDecision | FallbackRow | TransitionRow | OperationRow | Gap
+Row: TypeAlias = (
+    ProbeRow | RequestRow | AttemptRow | SampledDecision | FallbackRow | TransitionRow | OperationRow | AlertRow | Gap
+)
 Values: TypeAlias = tuple[str | int | float | None, ...]
 Inserts: TypeAlias = dict[str, list[Values]]
 """Values to insert, by the name of their table."""
@@ -58,13 +61,15 @@ Inserts: TypeAlias = dict[str, list[Values]]
 _COLUMNS: Final = {
     "probe": "at_ms, target, kind, outcome, fault, status, reason, first_byte_ms, latency_ms, retry_after_ms, cost_usd",
     "request": "at_ms, request_id, workload, primary_target, served_by, attempts, outcome, fault, status, degraded, "
-    "streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user",
+    "streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user, "
+    "client_retry",
     "attempt": "at_ms, request_id, number, target, outcome, fault, status, reason, streamed, first_byte_ms, "
-    "latency_ms, retry_after_ms",
+    "latency_ms, retry_after_ms, blame",
     "decision": "at_ms, request_id, number, chosen, strategy, reason, candidates, seed, sampled_of",
     "fallback": "at_ms, request_id, workload, from_target, to_target, fault, status, reason, after_ms",
     "transition": "at_ms, target, before, after, cause, until_ms, ejections",
     "operation": "at_ms, verb, target, by, reason, until_ms",
+    "alert": "at_ms, kind, workload, target, message",
     "gap": "at_ms, from_ms, to_ms, count, cause",
 }
 INSERTS: Final = {
@@ -116,6 +121,8 @@ def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: PLR0911 -
         case OperationRow():
             until_ms = _unix_ms_or_none(row.until, offset_s)
             return "operation", (at_ms, row.verb, row.target, _text(row.by), _text(row.reason), until_ms)
+        case AlertRow():
+            return "alert", (at_ms, row.kind, row.workload and _text(row.workload), row.target, _text(row.message))
         case Gap():
             first_ms, last_ms = _unix_ms(row.first_at, offset_s), _unix_ms(row.last_at, offset_s)
             return "gap", (at_ms, first_ms, last_ms, row.count, _text(row.cause))
@@ -137,6 +144,7 @@ def _attempt(row: AttemptRow) -> Values:
         _ms(outcome.first_byte_s),
         _ms(outcome.latency_s) or 0.0,
         _ms(outcome.retry_after_s),
+        outcome.blame and outcome.blame.value,
     )
 
 
@@ -175,6 +183,7 @@ def _request(row: RequestRow) -> Values:
         row.cost_usd,
         row.team and _text(row.team),
         row.user and _text(row.user),
+        _count(row.client_retry),
     )
 
 

@@ -27,7 +27,7 @@ WITH
     FROM known
   ),
   last_hour (target, attempts, failed) AS (
-    SELECT target, count(*), sum(coalesce(counts, 0))
+    SELECT target, count(*), sum(coalesce(counts, 0) AND coalesce(attempt.blame, '') NOT IN ('caller', 'ourselves'))
     FROM clock CROSS JOIN attempt LEFT JOIN fault_kind USING (fault)
     WHERE at_ms >= now_ms - 3600000 GROUP BY target
   )
@@ -56,7 +56,9 @@ WITH
   evidence (hour_ms, target, source, fault, n) AS (
     SELECT hour_ms, target, source, fault, n FROM evidence_hour
     UNION ALL
-    SELECT at_ms, target, 'attempt', coalesce(fault, ''), 1 FROM attempt
+    SELECT at_ms, target, 'attempt',
+      CASE WHEN blame IN ('caller', 'ourselves') AND fault IN (SELECT fault FROM fault_kind WHERE counts) THEN 'cancelled'
+      ELSE coalesce(fault, '') END, 1 FROM attempt
       WHERE id > (SELECT last_id FROM rollup_mark WHERE source = 'attempt')
     UNION ALL
     SELECT at_ms, target, 'probe', coalesce(fault, ''), 1 FROM probe
@@ -155,6 +157,7 @@ SELECT
   round(max(0, end_ms - from_ms) / 60000.0, 2) AS minutes,
   (SELECT count(DISTINCT request_id) FROM attempt JOIN fault_kind USING (fault)
     WHERE attempt.target = spans.target AND counts AND at_ms <= end_ms
+      AND coalesce(attempt.blame, '') NOT IN ('caller', 'ourselves')
       AND at_ms > max(from_ms - 600000, coalesce(
         (SELECT max(at_ms) FROM attempt AS fine
           WHERE fine.target = spans.target AND fine.outcome = 'ok'

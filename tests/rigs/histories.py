@@ -13,6 +13,7 @@ import anyio
 from state.faults import Fault
 from state.history.recorder import Recorder, RecorderState
 from state.history.rows import (
+    AlertRow,
     AttemptRow,
     DecisionRow,
     FallbackRow,
@@ -86,6 +87,7 @@ def every_row(at: float) -> tuple[Any, ...]:
             cost_usd=0.5,
             team="search",
             user="ada",
+            client_retry=2,
             streamed=True,
         ),
         AttemptRow(at=at, request_id="r1", number=1, target=FLAKY, outcome=outcome),
@@ -112,6 +114,7 @@ def every_row(at: float) -> tuple[Any, ...]:
         ),
         transition(at, Standing.HEALTHY, Standing.COOLING, target=FLAKY, until=at + 4, ejections=2),
         OperationRow(at=at, verb="drain", target=STEADY, by="ada", reason="upgrade", until=at + 60),
+        AlertRow(at=at, kind="total_failure", workload="chat", target=None, message="nobody answered"),
     )
 
 

@@ -37,35 +37,35 @@ def test_a_refusal_blocks_and_never_ejects(fault: Fault) -> None:
     assert seen.blocked_until > 39.0
 
 
-@pytest.mark.parametrize(("hint", "wait"), [(20.0, 20.0), (7200.0, 3600.0), (math.inf, 3600.0)])
+@pytest.mark.parametrize(("hint", "wait"), [(20.0, 20.0), (7200.0, 7200.0), (math.inf, 86_400.0)])
 def test_the_providers_hint_sets_the_block(hint: float, wait: float) -> None:
-    """The block lasts as long as the provider asks, at most an hour."""
+    """The block lasts as long as the provider asks, at most a day."""
     record = after(attempt(Outcome(fault=Fault.RATE_LIMITED, retry_after_s=hint), 10.0))
     assert view(record, 10.0).blocked_until == 10.0 + wait
 
 
-def test_refusals_without_a_hint_double_up_to_thirty_seconds() -> None:
-    """One second, then twice as long for each further round."""
+def test_refusals_without_a_hint_double_up_to_five_minutes() -> None:
+    """Ten seconds, then twice as long for each further round."""
     record, now, waits = Record(target=TARGET), 10.0, []
     for _ in range(8):
         record = fold(record, failed(now, Fault.RATE_LIMITED), POLICY)
         waits.append(record.block.until - now)
         now = record.block.until + 1.0
-    assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert waits == [10, 20, 40, 80, 160, 300, 300, 300]
     record = fold(fold(record, answered(now), POLICY), failed(now + 1, Fault.RATE_LIMITED), POLICY)
-    assert record.block.until == now + 2
+    assert record.block.until == now + 11
 
 
 def test_refusals_of_one_burst_are_one_round() -> None:
     """Ten requests that were under way together double nothing."""
     record = after(*(failed(10.0 + part / 100, Fault.RATE_LIMITED, took=1.0) for part in range(10)))
     assert record.block.guesses == 1
-    assert record.block.until == pytest.approx(11.09)
+    assert record.block.until == pytest.approx(20.09)
 
 
-def test_a_spent_quota_without_a_hint_blocks_for_a_minute() -> None:
+def test_a_spent_quota_without_a_hint_blocks_for_an_hour() -> None:
     """A quota comes back slower than a rate."""
-    assert after(failed(10.0, Fault.QUOTA)).block.until == 70.0
+    assert after(failed(10.0, Fault.QUOTA)).block.until == 3610.0
 
 
 def test_an_answer_to_an_earlier_request_leaves_the_block() -> None:
@@ -103,4 +103,4 @@ def test_a_refusal_on_trial_neither_fails_nor_passes_it() -> None:
     """A 429 blocks and leaves the trial open."""
     trial = Record(target=TARGET, standing=Standing.PROBATION, since=10.0)
     record = fold(trial, failed(20.0, Fault.RATE_LIMITED), POLICY)
-    assert (record.standing, record.block.until) == (Standing.PROBATION, 21.0)
+    assert (record.standing, record.block.until) == (Standing.PROBATION, 30.0)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from state.faults import FAULT_RULES, Fault, HealthEffect
+from state.faults import FAULT_RULES, Blame, Fault, HealthEffect
 from state.health import cooldown_s, fold, tick
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import Outcome, ProbeKind
@@ -127,7 +127,7 @@ def test_the_faults_of_others_change_no_standing(fault: Fault) -> None:
     assert record.standing is Standing.HEALTHY
     assert record.block == healthy().block
     assert view(record, 20.0).success_ratio == 1.0
-    assert record.last_fault == (None if fault is Fault.CANCELLED else fault)
+    assert record.last_fault == (None if FAULT_RULES[fault].blame is Blame.CALLER else fault)
 
 
 @pytest.mark.parametrize("record", [Record(target=TARGET), healthy(), cooling(), on_trial()])

@@ -29,10 +29,10 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "request": {"request_id": "r1", "workload": "chat", "primary_target": FLAKY, "served_by": STEADY, "attempts": 2}
     | {"outcome": "ok", "fault": None, "status": 200, "degraded": "fallback", "streamed": 1, "first_byte_ms": 200.0}
     | {"latency_ms": 400.0, "prompt_tokens": 11, "completion_tokens": 22, "cost_usd": 0.5, "team": "search"}
-    | {"user": "ada"},
+    | {"user": "ada", "client_retry": 2},
     "attempt": {"request_id": "r1", "number": 1, "target": FLAKY, "outcome": "failed", "fault": "rate_limited"}
     | {"status": 429, "reason": "slow down", "streamed": 1, "first_byte_ms": 12.346, "latency_ms": 1500.0}
-    | {"retry_after_ms": 2000.0},
+    | {"retry_after_ms": 2000.0, "blame": "key"},
     "decision": {"request_id": "r1", "number": 1, "chosen": FLAKY, "strategy": "lowest-latency", "reason": "fastest"}
     | {"candidates": '[{"target":"lab/flaky","score":0.1}]', "seed": 7, "sampled_of": 3},
     "fallback": {"request_id": "r1", "workload": "chat", "from_target": FLAKY, "to_target": STEADY}
@@ -40,6 +40,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "transition": {"target": FLAKY, "before": "healthy", "after": "cooling", "cause": "3 faults in a row"}
     | {"until_ms": AT_MS + 4000, "ejections": 2},
     "operation": {"verb": "drain", "target": STEADY, "by": "ada", "reason": "upgrade", "until_ms": AT_MS + 60_000},
+    "alert": {"kind": "total_failure", "workload": "chat", "target": None, "message": "nobody answered"},
     "gap": {"from_ms": AT_MS - 2000, "to_ms": AT_MS - 1000, "count": 5, "cause": "disk full"},
 }
 
@@ -55,7 +56,8 @@ def stored(tmp_path: Path, *rows: Any) -> sqlite3.Connection:
 def in_memory() -> sqlite3.Connection:
     """Return an empty history that costs no file."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(resources.files("state.history").joinpath("schema.sql").read_text())
+    for step in ("schema.sql", "step2.sql"):
+        connection.executescript(resources.files("state.history").joinpath(step).read_text())
     return connection
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from state.errors import HistoryError
-from state.faults import FAULT_RULES, Blame
+from state.faults import FAULT_RULES, HealthEffect
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, open_history
 from tests.rigs.histories import read
 
@@ -60,8 +60,8 @@ def test_each_table_view_and_column_says_in_the_schema_what_it_is(path: Path) ->
 
 def test_the_table_of_faults_says_what_the_program_says(path: Path) -> None:
     """A fault counts against a target where the failure was the provider's, the network's or a lack of room."""
-    counting = {Blame.PROVIDER, Blame.TRANSPORT, Blame.CAPACITY}
-    expected = {(fault.value, rule.blame.value, int(rule.blame in counting)) for fault, rule in FAULT_RULES.items()}
+    counting = {HealthEffect.EJECTS, HealthEffect.BLOCKS}
+    expected = {(fault.value, rule.blame.value, int(rule.health in counting)) for fault, rule in FAULT_RULES.items()}
     assert set(read(path, "SELECT fault, blame, counts FROM fault_kind")) == expected
 
 
