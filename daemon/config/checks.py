@@ -10,8 +10,8 @@ from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings, WorkloadSettings
 from daemon.routing.policy import Strategy
+from probes.origin import origin_of
 from probes.policy import Dialect
-from probes.wire.origin import origin_of
 from state.faults import NEVER_FALLBACK_ON
 from state.policy import HealthPolicy
 

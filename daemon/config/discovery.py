@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from daemon.config.configuration import Configuration
 from daemon.routing.policy import Workload
+from probes.origin import origin_of
 from probes.policy import Dialect, ProbePolicy, Provider, Secret
-from probes.wire.origin import origin_of
 from state.errors import ConfigError
 
 __all__ = ["KNOWN", "Known", "discovered"]

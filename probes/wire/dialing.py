@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from probes.calls import Unreachable
-from probes.wire.origin import Origin
+from probes.origin import Origin
 from probes.wire.proxies import Proxy
 
 __all__ = ["Route", "dial"]

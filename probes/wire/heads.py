@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from probes.calls import Unsendable, UpstreamRequest
-from probes.wire.origin import Origin
+from probes.origin import Origin
 from probes.wire.proxies import Proxy
 
 __all__ = ["Heads"]

@@ -8,8 +8,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
+from probes.origin import Origin, host_name
 from probes.policy import Secret
-from probes.wire.origin import Origin, host_name
 
 __all__ = ["Proxy", "proxy_for"]
 

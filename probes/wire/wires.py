@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import anyio.lowlevel
 
 from probes.calls import Unreachable, UpstreamRequest
+from probes.origin import origin_of
 from probes.policy import Provider
 from probes.wire.dialing import Route
-from probes.wire.origin import origin_of
 from probes.wire.pool import Pool
 from probes.wire.protocol import Connection
 from probes.wire.proxies import proxy_for

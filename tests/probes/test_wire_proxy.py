@@ -7,9 +7,9 @@ from base64 import b64encode
 import pytest
 
 from probes.calls import Unreachable, UpstreamRequest
+from probes.origin import Origin, origin_of
 from probes.policy import Secret
 from probes.wire.heads import Heads
-from probes.wire.origin import Origin, origin_of
 from probes.wire.proxies import Proxy, proxy_for
 from tests.rigs.loops import EVERY_LOOP, on_loop
 from tests.rigs.peers import Close, Send, answer, head, peer
