@@ -6,11 +6,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from daemon.config.configuration import Configuration
+from daemon.degraded.answers import AnswerMessage, AnswerStore
+from daemon.degraded.shelf import Shelf
 from daemon.dispatcher import Dispatcher
 from daemon.faces.client import ClientFace
 from daemon.faces.control import ControlFace
@@ -20,6 +22,7 @@ from daemon.faces.vitals import Vitals
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import Metrics
+from daemon.rehearsals import Rehearsals
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.exchange import Gear
 from daemon.relay.journal import Witnesses
@@ -38,25 +41,27 @@ from state.registry import Registry
 from state.remembered import Remembered
 from state.targets import TargetName
 
-__all__ = ["WIRING", "Assembly", "Mailboxes", "Past"]
+__all__ = ["WIRING", "Assembly", "Mailboxes", "Past", "Runs"]
 
 _QUESTIONS_WAITING = 1_000
 _EVIDENCE_WAITING = 10_000
 _ROWS_WAITING = 20_000
+_ANSWERS_WAITING = 1_000
 
 WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "prober": ("registry",),
     "registry": ("dispatcher", "recorder"),
     "dispatcher": (),
     "recorder": (),
-    "session": ("dispatcher", "registry", "recorder"),
+    "answers": (),
+    "session": ("dispatcher", "registry", "recorder", "answers"),
     "control": ("dispatcher", "registry", "prober", "recorder"),
 }
 """Who posts to whom. It has no circle, so that full mailboxes cannot deadlock."""
 
 
 class Mailboxes:
-    """The four queues. The dispatcher's is unbounded: a lost release would leak a slot for ever."""
+    """The queues. The dispatcher's is unbounded: a lost release would leak a slot for ever."""
 
     def __init__(self) -> None:
         """Start with all of them empty."""
@@ -64,6 +69,7 @@ class Mailboxes:
         self.registry: Mailbox[RegistryMessage] = Mailbox(_EVIDENCE_WAITING)
         self.dispatcher: Mailbox[DispatcherMessage] = Mailbox()
         self.recorder: Mailbox[RecorderMessage] = Mailbox(_ROWS_WAITING)
+        self.answers: Mailbox[AnswerMessage] = Mailbox(_ANSWERS_WAITING)
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -73,6 +79,14 @@ class Past(msgspec.Struct, frozen=True):
     remembered: Mapping[TargetName, Remembered]
     load: Callable[[], Configuration]
     """Reads the configuration anew. Raises ConfigError where it is invalid."""
+
+
+class Runs(Protocol):
+    """What lives in a task of its own."""
+
+    async def run(self) -> None:
+        """Live until cancelled."""
+        ...
 
 
 class Assembly:
@@ -93,6 +107,8 @@ class Assembly:
             boxes.registry, boxes.dispatcher.address, boxes.recorder.address, configuration.policies, past.remembered
         )
         self.dispatcher = Dispatcher(boxes.dispatcher, configuration.routes, seed)
+        self.answers = AnswerStore(boxes.answers, past.history.with_name("answers.sqlite"), time.time)
+        self.rehearsals = Rehearsals()
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         self.prober = Prober(boxes.prober, boxes.registry.address, self.wires.open, random.Random(seed))  # noqa: S311
         boxes.prober.put(ProvidersReplaced(providers=tuple(configuration.providers.values())))
@@ -106,6 +122,11 @@ class Assembly:
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
         self.front = self._front()
+
+    @property
+    def actors(self) -> tuple[Runs, ...]:
+        """Everything that has to be started."""
+        return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers)
 
     def _front(self) -> Front:
         controls = Controls(
@@ -126,9 +147,12 @@ class Assembly:
             clock=self.clock,
         )
 
+        shelf = Shelf(self.boxes.answers.address, time.time)
+
         def around() -> Surroundings:
             providers = self.in_force.configuration.providers
-            return Surroundings(self.desk, gear, witnesses, providers, self.in_force.forms)
+            forms = self.in_force.forms
+            return Surroundings(self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf)
 
         return Front(
             ClientFace(self.in_force, around, self.clock),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import assert_never
+from collections.abc import Hashable
+from typing import Final, assert_never
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from daemon.routing.leases import (
     Choice,
@@ -25,14 +27,18 @@ from daemon.routing.leases import (
 from daemon.routing.policy import Routes, Strategy
 from daemon.routing.selection import Load, choose, earliest_ready
 from daemon.routing.strategies import Turn
-from probes.surfaces import Surface, speaks
+from probes.surfaces import speaks
 from state.mailbox import Mailbox, Reply
 from state.messages import HealthPublished
 from state.standing import HealthSnapshot
 from state.targets import TargetName, provider_of
 
-__all__ = ["Dispatcher"]
+__all__ = ["RETRY_RESERVE", "RETRY_SHARE", "Dispatcher"]
 
+RETRY_SHARE: Final = 0.2
+"""Retries at the same target for each request: enough for what passes, too few to feed an outage (as in Finagle)."""
+RETRY_RESERVE: Final = 10.0
+"""Retries that a quiet daemon may make at once."""
 _NOTHING_KNOWN = HealthSnapshot()
 
 
@@ -57,6 +63,7 @@ class Dispatcher:
         self._targets: Counter[TargetName] = Counter()
         self._providers: Counter[str] = Counter()
         self._turns: dict[str, int] = {}
+        self._retries = RETRY_RESERVE
         self._waiting: dict[str, dict[int, _Waiter]] = {}
         self._looked_at = 0.0
         self._curious: list[Reply[DispatcherView]] = []
@@ -142,20 +149,22 @@ class Dispatcher:
         A waiter who asks for the same as one who just got nothing is passed over without asking again.
         """
         for line in self._waiting.values():
-            hopeless: set[tuple[Surface, tuple[TargetName, ...]]] = set()
+            hopeless: set[Hashable] = set()
             for waiter in list(line.values()):
                 query = waiter.request.query
-                choice = self._choose(query, now) if (query.surface, query.tried) not in hopeless else None
+                choice = self._choose(query, now) if query.kind not in hopeless else None
                 if choice is not None and choice.chosen is not None:
                     del line[waiter.request.ticket]
                     self._grant(waiter.request, choice, choice.chosen, now - waiter.since)
                     continue
-                hopeless.add((query.surface, query.tried))
+                hopeless.add(query.kind)
                 if now >= waiter.deadline:
                     del line[waiter.request.ticket]
                     self._refuse(waiter, choice or self._choose(query, now), self._why_not(query), now)
 
     def _choose(self, query: RouteQuery, now: float) -> Choice:
+        if query.last_resort is not None and self._retries < 1.0:
+            query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
         return choose(query, self._routes, self._known, Load(self._targets, self._providers, turn), now)
 
@@ -171,6 +180,10 @@ class Dispatcher:
         self._targets[target] += 1
         self._providers[provider_of(target)] += 1
         self._seed += 1
+        if query.number == 1:
+            self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
+        elif target == query.last_resort:
+            self._retries -= 1.0
         if query.workload.strategy is Strategy.ROUND_ROBIN:
             self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s)

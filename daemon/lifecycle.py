@@ -82,7 +82,7 @@ async def _live(
         simulation = Simulation(tasks, random.SystemRandom().getrandbits(32))
         await simulation.follow(configuration.providers.values())
         assembly = Assembly(configuration, Past(places.history, past.remembered, load), simulation)
-        for actor in (assembly.recorder, assembly.registry, assembly.dispatcher, assembly.prober, assembly.sweep):
+        for actor in assembly.actors:
             tasks.start_soon(actor.run, name=type(actor).__name__)
         view = await assembly.desk.view()
         servers = Servers(listeners, assembly.front, configuration.daemon.max_body)

@@ -10,7 +10,7 @@ from state.durations import Seconds
 from state.policy import HealthPolicy
 from state.targets import TargetName, target_name
 
-__all__ = ["Dialect", "ProbePolicy", "ProbeSetting", "Provider", "Secret", "Timeouts"]
+__all__ = ["Abilities", "Dialect", "ProbePolicy", "ProbeSetting", "Provider", "Secret", "Timeouts"]
 
 
 class Dialect(StrEnum):
@@ -67,6 +67,15 @@ class ProbePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A bound on `canary` probes, which cost tokens, for each target of the provider."""
 
 
+class Abilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one model can take, where that is known."""
+
+    context_window: int | None = None
+    """Tokens of input and output together."""
+    lacks: tuple[str, ...] = ()
+    """What it cannot do: images, audio, files, tools, json, json_schema, choices, or a parameter's name."""
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One configured account at one base URL, with its secret resolved."""
 
@@ -80,6 +89,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     probe: ProbePolicy = ProbePolicy()
     health: HealthPolicy = HealthPolicy()
+    abilities: tuple[tuple[str, Abilities], ...] = ()
+    """By model; `*` stands for all that are not named."""
+
+    def abilities_of(self, model: str) -> Abilities:
+        """Return what `model` can take."""
+        known = dict(self.abilities)
+        return known.get(model) or known.get("*") or Abilities()
 
     @property
     def targets(self) -> tuple[TargetName, ...]:

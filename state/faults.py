@@ -9,6 +9,7 @@ import msgspec
 
 __all__ = [
     "DEFAULT_FALLBACK_ON",
+    "ENTITLEMENT",
     "FAULT_RULES",
     "NEVER_FALLBACK_ON",
     "Blame",
@@ -179,4 +180,6 @@ the contract names; waits are those that providers' own documents and users' rep
 DEFAULT_FALLBACK_ON: Final = tuple(
     fault for fault, rule in FAULT_RULES.items() if rule.fallback is FallbackUse.BY_DEFAULT
 )
+ENTITLEMENT: Final = frozenset({Fault.AUTH, Fault.PERMISSION, Fault.MODEL_NOT_FOUND})
+"""What a key is not allowed, or a name does not exist: a matter of configuration, and always worth an alert."""
 NEVER_FALLBACK_ON: Final = tuple(fault for fault, rule in FAULT_RULES.items() if rule.fallback is FallbackUse.NEVER)

@@ -12,7 +12,7 @@ from daemon.config.settings import ProviderSettings, WorkloadSettings
 from daemon.routing.policy import Strategy
 from probes.origin import origin_of
 from probes.policy import Dialect
-from state.faults import NEVER_FALLBACK_ON
+from state.faults import ENTITLEMENT, NEVER_FALLBACK_ON, Fault
 from state.policy import HealthPolicy
 
 __all__ = ["check_base_url", "check_health", "check_providers", "check_targets", "check_workloads", "parse_listen"]
@@ -74,6 +74,7 @@ def check_workloads(workloads: Mapping[str, WorkloadSettings], problems: Problem
         if name == "auto" or "/" in name or not name:
             problems.add(path, f"a workload cannot be called {name!r}: that means something else to clients")
         _check_numbers(path, workload, problems)
+        _check_promises(path, workload, problems)
 
 
 def check_targets(path: KeyPath, targets: list[str], served: list[str], problems: Problems) -> None:
@@ -88,6 +89,27 @@ def check_targets(path: KeyPath, targets: list[str], served: list[str], problems
         problems.add(place, f"the target {target} is named twice")
 
 
+def _check_promises(path: KeyPath, workload: WorkloadSettings, problems: Problems) -> None:
+    """Note what a workload promises and takes back in the same breath."""
+    for fault in workload.fallback_on if workload.require_entitlement else ():
+        if fault in ENTITLEMENT:
+            text = f"require_entitlement shows every {fault.value}, but fallback_on names it; take one of them out"
+            problems.add((*path, "require_entitlement"), text)
+    if workload.escalate and workload.escalate in workload.targets[:1]:
+        problems.add((*path, "escalate"), f"escalate is {workload.escalate}, which is asked first anyway")
+    floor = workload.stream_floor
+    if floor is not None and (floor.tokens_per_second <= 0 or floor.over <= 0):
+        problems.add((*path, "stream_floor"), "stream_floor needs tokens_per_second and over above 0")
+    if workload.deadline is not None and workload.deadline <= 0:
+        problems.add((*path, "deadline"), "deadline must be longer than nothing")
+    if workload.keep_alive <= 0:
+        problems.add((*path, "keep_alive"), "keep_alive must be longer than nothing")
+    for name in workload.degraded.messages:
+        if name not in set(Fault):
+            text = f"degraded.messages names {name!r}, which is no fault{nearest(name, Fault)}"
+            problems.add((*path, "degraded"), text)
+
+
 def _check_numbers(path: KeyPath, workload: WorkloadSettings, problems: Problems) -> None:
     for fault in workload.fallback_on:
         if fault in NEVER_FALLBACK_ON:
@@ -97,7 +119,7 @@ def _check_numbers(path: KeyPath, workload: WorkloadSettings, problems: Problems
         problems.add((*path, "weights"), 'weights only mean something with strategy = "weighted"')
     elif weights and (len(weights) != len(workload.targets) or min(weights) <= 0):
         problems.add((*path, "weights"), "weights needs one number above 0 for each target")
-    if workload.degraded.mode == "static" and not workload.degraded.message:
+    if workload.degraded.mode == "static" and not (workload.degraded.message or workload.degraded.messages):
         problems.add((*path, "degraded"), 'degraded with mode = "static" needs a message')
     for key in ("max_attempts", "max_waiting"):
         _positive((*path, key), getattr(workload, key), problems)

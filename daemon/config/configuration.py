@@ -10,7 +10,7 @@ from daemon.routing.policy import Routes, TargetPlace, Workload
 from probes.policy import Provider
 from state.durations import Seconds
 from state.policy import HealthPolicy, HistoryPolicy
-from state.targets import TargetName
+from state.targets import TargetName, split_target
 
 __all__ = ["Configuration", "DaemonPolicy"]
 
@@ -42,7 +42,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     def routes(self) -> Routes:
         """What the dispatcher chooses among."""
         places = {
-            target: TargetPlace(provider=provider.name, dialect=provider.dialect, max_in_flight=provider.max_in_flight)
+            target: TargetPlace(
+                provider=provider.name,
+                dialect=provider.dialect,
+                max_in_flight=provider.max_in_flight,
+                abilities=provider.abilities_of(split_target(target)[1]),
+            )
             for provider in self.providers.values()
             for target in provider.targets
         }

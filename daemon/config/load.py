@@ -126,6 +126,9 @@ def _check_references(workloads: object, served: list[str], problems: Problems) 
         targets = table.get("targets") if isinstance(table, Mapping) else None
         if isinstance(targets, list) and all(isinstance(target, str) for target in targets):
             check_targets(("workloads", name), targets, served, problems)
+        escalate = table.get("escalate") if isinstance(table, Mapping) else None
+        if isinstance(escalate, str) and escalate and escalate not in served:
+            problems.add(("workloads", name, "escalate"), f"no provider serves {escalate}{nearest(escalate, served)}")
 
 
 def _served(providers: object) -> list[str]:
@@ -176,24 +179,15 @@ def _provider(name: str, settings: ProviderSettings, key: Secret) -> Provider:
         timeouts=settings.timeouts,
         probe=settings.probe,
         health=settings.health,
+        abilities=tuple(settings.abilities.items()),
     )
 
 
 def _workload(name: str, settings: WorkloadSettings) -> Workload:
-    return Workload(
-        name=name,
-        targets=tuple(TargetName(target) for target in settings.targets),
-        strategy=settings.strategy,
-        weights=settings.weights,
-        default=settings.default,
-        fallback_on=settings.fallback_on,
-        max_attempts=settings.max_attempts,
-        notify_user=settings.notify_user,
-        degraded=settings.degraded,
-        max_input_tokens=settings.max_input_tokens,
-        max_wait=settings.max_wait,
-        max_waiting=settings.max_waiting,
-    )
+    shared = {field: getattr(settings, field) for field in settings.__struct_fields__ if field != "compatibility"}
+    targets = tuple(TargetName(target) for target in settings.targets)
+    escalate = TargetName(settings.escalate) if settings.escalate else None
+    return Workload(**{**shared, "name": name, "targets": targets, "escalate": escalate})
 
 
 def _lines(document: Document, notes: _Notes) -> tuple[str, ...]:

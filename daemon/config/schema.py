@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from functools import cache, reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
-from daemon.config.settings import ByteSize, FileSettings
+from daemon.config.settings import FileSettings
 from state.durations import Seconds
+from state.sizes import ByteSize
 
 __all__ = ["configuration_schema"]
 
@@ -30,6 +33,8 @@ def _as_written(kind: Any) -> Any:
         return _SIZE
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _struct_as_written(kind)
+    if get_origin(kind) in {UnionType, Union}:
+        return reduce(or_, map(_as_written, get_args(kind)))
     if get_origin(kind) in {tuple, dict}:
         return get_origin(kind)[tuple(part if part is ... else _as_written(part) for part in get_args(kind))]
     return kind

@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any, Literal
 
 import msgspec
 
-from daemon.routing.policy import DegradedPolicy, Strategy
-from probes.policy import Dialect, ProbePolicy, Timeouts
+from daemon.routing.policy import DegradedPolicy, Strategy, StreamFloor, StreamRecovery
+from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
 from state.durations import Seconds, parse_duration
 from state.faults import DEFAULT_FALLBACK_ON, Fault
 from state.policy import HealthPolicy, HistoryPolicy
+from state.sizes import ByteSize, parse_size
 
 __all__ = [
-    "ByteSize",
     "DaemonSettings",
     "FileSettings",
     "ProviderSettings",
     "WorkloadSettings",
     "decode_special",
-    "parse_size",
 ]
 
 _CENTURY_S = 36_525 * 86_400
 """Longer times would not fit into the history's milliseconds, and mean a slip of the key."""
-_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB|kB|MB|GB)")
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-
-
-class ByteSize(int):
-    """A number of bytes. A type of its own so that a configuration may spell it `16MiB`."""
-
-    __slots__ = ()
-
-
-def parse_size(text: str) -> ByteSize:
-    """Return the bytes that `text` spells, such as `16MiB`. Raises ValueError on anything else."""
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a size; write a number and a unit, such as 512KiB or 16MiB")
-    return ByteSize(int(match[1]) * _UNITS[match[2]])
 
 
 def decode_special(kind: type, value: Any) -> Any:
@@ -79,6 +61,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     timeouts: Timeouts = Timeouts()
     probe: ProbePolicy = ProbePolicy()
     health: HealthPolicy = HealthPolicy()
+    abilities: dict[str, Abilities] = msgspec.field(default_factory=dict)
+    """By model; `*` stands for all that are not named."""
 
 
 class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +77,14 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     compatibility: Literal["dialect"] = "dialect"
     """Fallbacks never cross API families; translating between them is not available in this version."""
     notify_user: bool = True
+    require_entitlement: bool = False
     degraded: DegradedPolicy = DegradedPolicy()
+    escalate: str = ""
+    deadline: Seconds | None = None
+    backoff: Seconds = Seconds(0)
+    keep_alive: Seconds = Seconds(5)
+    stream_floor: StreamFloor | None = None
+    stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
     max_wait: Seconds = Seconds(5)
     max_waiting: int = 256

@@ -9,6 +9,9 @@ from itertools import count
 
 from aiohttp import ClientConnectionResetError, ClientPayloadError, web
 
+from daemon.degraded.keys import Asker
+from daemon.faces.patience import said_by_sdk
+from daemon.faces.peers import peer_of
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
 from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
@@ -98,18 +101,35 @@ class ClientFace:
         deadline = _deadline(headers.get("fairlead-deadline-ms"), arrival[1])
         if isinstance(deadline, Refusal):
             return deadline
+        streamed = bool(envelope.stream) and surface.streams
+        sdk = said_by_sdk(headers)
         return ClientCall(
             request_id=arrival[0],
             surface=surface,
             workload=workload,
             model=envelope.model,
-            streamed=bool(envelope.stream) and surface.streams,
+            streamed=streamed,
             headers=tuple((name.lower(), value) for name, value in headers.items() if name.lower() not in _OWN_HEADERS),
             query=request.rel_url.raw_query_string,
             body=body,
             arrived_at=arrival[1],
             deadline=deadline,
             fallback_allowed=headers.get("fairlead-no-fallback", "").lower() not in _YES,
+            choosy=self._in_force.routes.choosy(workload),
+            patience_s=sdk.read_s if streamed else min(sdk.read_s, sdk.whole_s),
+            client_retry=sdk.retry,
+            asker=self._asker(request) if workload.degraded.mode == "cache" else Asker(),
+        )
+
+    def _asker(self, request: web.BaseRequest) -> Asker:
+        connection = request.transport.get_extra_info("socket") if request.transport else None
+        peer = peer_of(connection) if connection is not None else None
+        headers = request.headers
+        return Asker(
+            uid=peer.uid if peer else None,
+            team=headers.get("fairlead-team", ""),
+            user=headers.get("fairlead-user", ""),
+            credential=headers.get("authorization", "") + headers.get("x-api-key", ""),
         )
 
 

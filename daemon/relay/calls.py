@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from daemon.degraded.keys import Asker
 from daemon.routing.policy import Workload
 from probes.surfaces import Surface
 from state.outcome import Outcome, Usage
@@ -34,6 +35,14 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float = float("inf")
     """Until when the client says that it waits (`fairlead-deadline-ms`), on the monotonic clock."""
     fallback_allowed: bool = True
+    patience_s: float = float("inf")
+    """How long the client's SDK waits for bytes, in seconds, where it says so (`x-stainless-read-timeout`)."""
+    choosy: bool = False
+    """Whether some target of the workload cannot take every request."""
+    client_retry: int | None = None
+    """How often the client itself has tried before (`x-stainless-retry-count`)."""
+    asker: Asker = Asker()
+    """Who asks: what was answered to one is never given to another."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +85,12 @@ class Streamed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream that broke after content: the client has seen its error event."""
+    """A stream that broke after content. Nothing has told the client yet but, perhaps, the provider itself."""
 
     outcome: Outcome
     usage: Usage
+    told: bytes | None = None
+    """What is left of the provider's own error event, where it sent one; None where the client knows nothing."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -90,6 +101,8 @@ class Failed(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     """The provider's own error, to be passed on where it is the client's to read."""
+    repeatable: bool = False
+    """Whether the same target may be asked once more, by what was seen of this attempt."""
 
 
 ExchangeResult = Whole | Streamed | Broken | Failed

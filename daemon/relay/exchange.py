@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import anyio
 import msgspec
 
 from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.deadlines import DeadlineSweep, Watch
 from daemon.relay.events import WholeEvents
-from probes.calls import CutShort, UpstreamReply, UpstreamRequest
-from probes.dialects.classify import Diagnosis, ReplyFacts, classify
+from daemon.relay.patience import Limits, Whose, is_slow
+from probes.calls import CutShort, Disconnected, UpstreamReply, UpstreamRequest
+from probes.dialects.classify import Diagnosis, ReplyFacts, classify, looks_like_html
+from probes.dialects.continuing import Splice
 from probes.dialects.replies import read_reply
-from probes.dialects.shapes import ErrorText, error_event
 from probes.dialects.streams import StreamReader
+from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
 from state.errors import WireError
-from state.faults import Fault
+from state.faults import Blame, Fault, Scope
 from state.outcome import Outcome
 
-__all__ = ["MAX_REPLY_BYTES", "Exchange", "Gear", "Upstream"]
+__all__ = ["MAX_REPLY_BYTES", "Exchange", "Gear", "Terms", "Upstream"]
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """A whole answer beyond this is not what was asked; large embedding batches stay well below."""
-_LAST_WORDS_S = 1.0
 _OK = range(200, 300)
 
 
@@ -48,26 +48,43 @@ class Gear(msgspec.Struct, frozen=True):
     """Unix seconds: providers name dates until which to wait."""
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for one exchange."""
+
+    limits: Limits
+    expected_s: float | None = None
+    """How long the target usually takes, in seconds."""
+    splice: Splice | None = None
+    """What makes its stream the continuation of one that broke; None for a stream of its own."""
+    text: TextSoFar | None = None
+    """Where the text that goes to the client is collected, where somebody needs it."""
+
+
 class Exchange:
     """One attempt's traffic. Made for one use: `run` once, then read nothing but its result."""
 
-    def __init__(self, call: ClientCall, provider: Provider, gear: Gear) -> None:
+    def __init__(self, call: ClientCall, provider: Provider, gear: Gear, terms: Terms) -> None:
         """Prepare the exchange of `call` with `provider`; its time starts now."""
         self._call = call
         self._provider = provider
         self._gear = gear
-        self._limits = provider.timeouts
+        self._terms = terms
+        self._timeouts = provider.timeouts
         self._started = gear.clock()
-        self._end = min(self._started + self._limits.total, call.deadline)
-        self._watch = Watch(min(self._end, self._started + self._limits.connect + self._limits.first_byte))
-        self._waiting_for = f"no first byte within {self._limits.first_byte:g}s"
+        self._by = terms.limits.content_by
+        """Until when the answer must have begun; afterwards, until when it must have ended."""
+        self._watch = Watch(terms.limits.headers_by)
+        self._waiting_for = f"no first byte within {self._timeouts.first_byte:g}s"
         self._first_byte_s: float | None = None
-        self._reader = StreamReader(call.surface)
+        self._passed = False
+        floor = call.workload.stream_floor if call.streamed and not terms.limits.last else None
+        self._floor = floor
+        self._reader = StreamReader(call.surface, floor.tokens if floor else 0.0)
         self._events = WholeEvents()
 
     @property
     def _committed(self) -> bool:
-        return self._call.streamed and self._first_byte_s is not None
+        return self._passed or self._terms.splice is not None
 
     async def run(self, request: UpstreamRequest, client: Client) -> ExchangeResult:
         """Send `request` and return how it went; a stream is written to `client` from its first content on.
@@ -80,7 +97,7 @@ class Exchange:
                 return await self._converse(request, client)
         finally:
             self._gear.sweep.drop(self._watch)
-        return await self._timed_out(client)
+        return self._timed_out()
 
     def abandoned(self) -> Outcome:
         """Return the outcome of an exchange whose client left: nobody's fault."""
@@ -90,8 +107,9 @@ class Exchange:
         try:
             reply = await self._gear.upstream.open(self._provider, request)
         except WireError as error:
-            return Failed(outcome=self._outcome(getattr(error, "fault", Fault.UNREACHABLE), str(error)))
-        self._waiting_for = f"nothing came for {self._limits.idle:g}s"
+            outcome = self._outcome(getattr(error, "fault", Fault.UNREACHABLE), str(error))
+            return Failed(outcome, repeatable=isinstance(error, Disconnected))
+        self._waiting_for = f"nothing came for {self._timeouts.idle:g}s"
         try:
             if reply.status not in _OK:
                 return await self._refused(reply)
@@ -102,7 +120,10 @@ class Exchange:
             await reply.aclose()
 
     async def _read(self, reply: UpstreamReply) -> bytes:
-        self._watch.expires_at = min(self._end, self._gear.clock() + self._limits.idle)
+        by = min(self._by, self._gear.clock() + self._timeouts.idle)
+        if self._floor is not None and self._first_byte_s is not None and not self._passed:
+            by = min(by, self._started + self._first_byte_s + self._floor.over)
+        self._watch.expires_at = by
         return await reply.read()
 
     async def _body(self, reply: UpstreamReply) -> bytes:
@@ -129,20 +150,24 @@ class Exchange:
             dialect=self._provider.dialect,
         )
         diagnosis = classify(facts, now_wall=self._gear.wall())
-        return Failed(outcome=self._diagnosed(diagnosis, reply), status=reply.status, headers=reply.headers, body=body)
+        outcome = self._diagnosed(diagnosis, reply)
+        return Failed(outcome, reply.status, reply.headers, body, repeatable=True)
 
     async def _whole(self, reply: UpstreamReply) -> Whole | Failed:
         try:
             body = await self._body(reply)
         except WireError as error:
-            return Failed(outcome=self._outcome(Fault.BAD_REPLY, str(error), reply))
+            return Failed(self._outcome(Fault.BAD_REPLY, str(error), reply), repeatable=True)
         self._first_byte_s = self._gear.clock() - self._started
-        answer = read_reply(self._call.surface, reply.headers.get("content-type", ""), body)
+        content_type = reply.headers.get("content-type", "")
+        answer = read_reply(self._call.surface, content_type, body)
         if answer.diagnosis is not None:
             filtered = answer.diagnosis.fault is Fault.CONTENT_FILTER
             outcome = self._diagnosed(answer.diagnosis, reply)
             # What a filter left is the provider's word to the client; what is empty or broken is nobody's.
-            return Failed(outcome, reply.status, reply.headers, body) if filtered else Failed(outcome)
+            if filtered:
+                return Failed(outcome, reply.status, reply.headers, body)
+            return Failed(outcome, repeatable=not looks_like_html(content_type, body))
         return Whole(
             outcome=self._outcome(None, "", reply),
             status=reply.status,
@@ -157,9 +182,12 @@ class Exchange:
         diagnosis: Diagnosis | None = None
         try:
             while piece := await self._read(reply):
-                if onward := reader.feed(piece):
+                onward = reader.feed(piece)
+                if self._first_byte_s is None and reader.said:
+                    self._first_byte_s = self._gear.clock() - self._started
+                if onward and not self._hushed:
                     await self._pass_on(self._events.take(onward), reply, client)
-                elif reader.diagnosis is not None and not self._committed:
+                elif reader.diagnosis is not None and not self._passed:
                     if not self._is_last_word(reader.diagnosis):
                         break
                     await self._pass_on(reader.release(), reply, client)
@@ -167,13 +195,24 @@ class Exchange:
         except WireError as error:
             if not reader.finished:
                 diagnosis = reader.diagnosis or Diagnosis(fault=Fault.CUT, reason=str(error))
-        if diagnosis is None or (self._committed and self._is_last_word(diagnosis)):
+        return await self._stream_ended(diagnosis, reply, client)
+
+    async def _stream_ended(self, diagnosis: Diagnosis | None, reply: UpstreamReply, client: Client) -> ExchangeResult:
+        if diagnosis is None or (self._passed and self._is_last_word(diagnosis)):
+            if not self._reader.committed:
+                await self._pass_on(self._events.take(self._reader.release()), reply, client)
             await self._pass_on(self._events.rest(), reply, client)
-            return Streamed(outcome=self._outcome(None, "", reply), usage=reader.usage, connect_s=reply.connect_s)
+            return Streamed(outcome=self._outcome(None, "", reply), usage=self._reader.usage, connect_s=reply.connect_s)
         if not self._committed:
             fault = Fault.BAD_REPLY if diagnosis.fault is Fault.CUT else diagnosis.fault
-            return Failed(outcome=self._diagnosed(msgspec.structs.replace(diagnosis, fault=fault), reply))
-        return await self._break_off(diagnosis.reason, client)
+            outcome = self._diagnosed(msgspec.structs.replace(diagnosis, fault=fault), reply)
+            return Failed(outcome, repeatable=True)
+        return self._broken(diagnosis.reason)
+
+    @property
+    def _hushed(self) -> bool:
+        """Whether the provider's own error event is kept from the client: somebody else may go on."""
+        return self._terms.text is not None and self._passed and self._reader.diagnosis is not None
 
     def _is_last_word(self, diagnosis: Diagnosis) -> bool:
         """Whether the stream's own ending is what the client should read: a filter's, where no fallback is wanted."""
@@ -183,45 +222,55 @@ class Exchange:
     async def _pass_on(self, onward: bytes, reply: UpstreamReply, client: Client) -> None:
         if not onward:
             return
-        self._watch.expires_at = self._end  # a client that reads slowly is not the provider's idleness
+        self._by = self._terms.limits.end
+        self._watch.expires_at = self._by  # a client that reads slowly is not the provider's idleness
         if self._first_byte_s is None:
             self._first_byte_s = self._gear.clock() - self._started
+        if self._terms.text is not None:
+            self._terms.text.feed(onward)
+        if self._terms.splice is not None:
+            onward = self._terms.splice.feed(onward)
+        if not self._passed:
+            self._passed = True
             await client.start(reply.status, reply.headers)
-        await client.write(onward)
+        if onward:
+            await client.write(onward)
 
-    async def _timed_out(self, client: Client) -> ExchangeResult:
-        now = self._gear.clock()
-        fault, reason = Fault.TIMEOUT, self._waiting_for
-        if now >= self._call.deadline:
-            fault, reason = Fault.CANCELLED, "the client's own deadline passed"
-        elif now >= self._end:
-            reason = f"not finished within {self._limits.total:g}s"
+    def _timed_out(self) -> ExchangeResult:
+        outcome = self._late()
         if not self._committed:
-            return Failed(outcome=self._outcome(fault, reason))
+            return Failed(outcome)
         if self._reader.finished:
             return Streamed(outcome=self._outcome(None, ""), usage=self._reader.usage)
-        return await self._break_off(reason, client)
+        return self._broken(outcome.reason)
 
-    async def _break_off(self, reason: str, client: Client) -> Broken:
-        """End a committed stream in the error that the client's SDK raises, never as if it were whole."""
-        if self._reader.diagnosis is None:
-            text = ErrorText(
-                status=502,
-                message=f"The answer broke off: {reason}. What came so far is incomplete; ask again.",
-                type="upstream_error",
-                code="stream_broken",
-                request_id=self._call.request_id,
-            )
-            last_words = error_event(self._call.surface, text)
-        else:
-            last_words = self._events.rest()
-        with anyio.move_on_after(_LAST_WORDS_S):  # a client that does not read cannot hold the lease
-            await client.write(last_words)
-        return Broken(outcome=self._outcome(Fault.CUT, reason), usage=self._reader.usage)
+    def _late(self) -> Outcome:
+        """Return what a deadline that passed means: whose it was decides who is to blame."""
+        now, limits = self._gear.clock(), self._terms.limits
+        if now >= self._call.deadline:
+            return self._outcome(Fault.CANCELLED, "the client's own deadline passed")
+        if now >= limits.end:
+            return self._outcome(Fault.TIMEOUT, f"not finished within {self._timeouts.total:g}s")
+        if self._floor is not None and self._reader.said and not self._passed:
+            pace = f"{self._floor.tokens_per_second:g} tokens a second"
+            return self._outcome(Fault.TIMEOUT, f"it drips: about {self._reader.said:.0f} tokens, less than {pace}")
+        if self._passed or now < limits.content_by:
+            return self._outcome(Fault.TIMEOUT, self._waiting_for)
+        waited_s = now - self._started
+        outcome = self._outcome(Fault.TIMEOUT, f"no answer in its {waited_s:.1f}s share of the {limits.whose} deadline")
+        if limits.whose is Whose.CALLER and not is_slow(waited_s, self._terms.expected_s):
+            return msgspec.structs.replace(outcome, at_fault=Blame.CALLER)
+        return outcome
+
+    def _broken(self, reason: str) -> Broken:
+        untold = self._reader.diagnosis is None or self._hushed or not self._passed
+        told = None if untold else self._events.rest()
+        return Broken(outcome=self._outcome(Fault.CUT, reason), usage=self._reader.usage, told=told)
 
     def _diagnosed(self, diagnosis: Diagnosis, reply: UpstreamReply) -> Outcome:
         outcome = self._outcome(diagnosis.fault, diagnosis.reason, reply)
-        return msgspec.structs.replace(outcome, retry_after_s=diagnosis.retry_after_s)
+        reaches = Scope.CREDENTIAL if diagnosis.account_wide else None
+        return msgspec.structs.replace(outcome, retry_after_s=diagnosis.retry_after_s, reaches=reaches)
 
     def _outcome(self, fault: Fault | None, reason: str, reply: UpstreamReply | None = None) -> Outcome:
         return Outcome(

@@ -11,6 +11,7 @@ from daemon.metrics import Metrics
 from daemon.relay.calls import ClientCall
 from daemon.relay.headers import Story
 from daemon.routing.leases import Choice
+from state.faults import Fault
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RecorderMessage, RequestRow
 from state.mailbox import Address
 from state.messages import AttemptCompleted, RegistryMessage
@@ -52,6 +53,10 @@ class Journal:
         self.story = Story()
         self._primary: TargetName | None = None
 
+    def now(self) -> float:
+        """Return the time that it writes down, in monotonic seconds."""
+        return self._witnesses.clock()
+
     def decided(self, choice: Choice, number: int) -> None:
         """Note a choice of the dispatcher."""
         if number == 1:
@@ -72,9 +77,10 @@ class Journal:
         """Note how an attempt ended: evidence for the registry, a row, a count."""
         now = self._witnesses.clock()
         self.story.upstream_s += outcome.latency_s
-        self._witnesses.registry.post(
-            AttemptCompleted(target=target, outcome=outcome, started_at=now - outcome.latency_s, at=now)
-        )
+        if outcome.counts or outcome.fault is Fault.CANCELLED:
+            self._witnesses.registry.post(
+                AttemptCompleted(target=target, outcome=outcome, started_at=now - outcome.latency_s, at=now)
+            )
         row = AttemptRow(
             at=now, request_id=self._call.request_id, number=self.story.attempts, target=target, outcome=outcome
         )
@@ -116,6 +122,10 @@ class Journal:
             latency_ms=round(after_s * 1e3, 1),
         )
 
+    def came_back(self, target: TargetName) -> None:
+        """Note that the answer given is, after all, the earlier one of `target`."""
+        self.story.target = target
+
     def ended(self, ending: Ending) -> None:
         """Note the end of the request: its one row."""
         call, story = self._call, self.story
@@ -135,6 +145,7 @@ class Journal:
             latency_s=latency_s,
             usage=ending.usage,
             streamed=call.streamed,
+            client_retry=call.client_retry,
         )
         self._witnesses.recorder.post(row)
         self._witnesses.metrics.ended(row, max(0.0, latency_s - story.queue_s - story.upstream_s))

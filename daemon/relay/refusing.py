@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from daemon.faces.refusals import LONGEST_RETRY_AFTER_S, Refusal, RefusalKind
 from daemon.relay.calls import Answer, ClientCall, Failed
 from daemon.relay.headers import answer_headers
 from daemon.routing.leases import NoLease, NoLeaseReason
-from state.faults import Fault
+from state.faults import FAULT_RULES, Blame, Fault
 from state.outcome import Outcome
 from state.targets import TargetName
 
@@ -16,19 +18,16 @@ __all__ = ["Tried", "deadline_passed", "exhausted", "no_lease", "passed_on", "to
 
 Tried = tuple[TargetName, Outcome]
 """A target and how the attempt at it ended."""
-_BYTES_PER_TOKEN = 4
-"""English text has about four bytes to a token; near enough to refuse what is far too long."""
 
 
-def too_long(call: ClientCall) -> Refusal | None:
-    """Return the refusal of a request whose estimated tokens are more than the workload allows."""
+def too_long(call: ClientCall, tokens: int) -> Refusal | None:
+    """Return the refusal of a request whose estimated `tokens` are more than the workload allows."""
     most = call.workload.max_input_tokens
-    estimate = len(call.body) // _BYTES_PER_TOKEN
-    if most is None or estimate <= most:
+    if most is None or tokens <= most:
         return None
     return Refusal(
         kind=RefusalKind.INPUT_TOO_LONG,
-        message=f"The request has about {estimate} tokens; the workload {call.workload.name} allows "
+        message=f"The request has about {tokens} tokens; the workload {call.workload.name} allows "
         f"max_input_tokens = {most}. Shorten the input, or raise the limit in the configuration.",
     )
 
@@ -48,27 +47,22 @@ def no_lease(call: ClientCall, refusal: NoLease) -> Refusal:
             kind, text = RefusalKind.QUEUE_FULL, f"Too many requests of {workload} are waiting already. Try again soon."
         case NoLeaseReason.NO_TARGET | NoLeaseReason.EXHAUSTED:
             kind, text = RefusalKind.NO_TARGET, f"No target of {workload} is available now ({why})."
-    message = text if kind is RefusalKind.INCOMPATIBLE else _with_degraded(call, text)
-    return Refusal(kind=kind, message=message, retry_after_s=refusal.retry_after_s)
-
-
-def _with_degraded(call: ClientCall, text: str) -> str:
-    if call.workload.degraded.mode == "static":
-        return f"{call.workload.degraded.message} [{text}]"
-    return text
+    return Refusal(kind=kind, message=text, retry_after_s=refusal.retry_after_s)
 
 
 def exhausted(call: ClientCall, tried: Sequence[Tried], stopped: str) -> Refusal:
     """Return the refusal of a request whose attempts all failed; `stopped` says why there was no further one."""
     last = tried[-1][1]
-    story = "; ".join(f"{target}: {outcome.fault} ({outcome.reason})" for target, outcome in tried)
-    text = f"{call.workload.name} got no answer: {story}. {stopped}"
     return Refusal(
         kind=RefusalKind.EXHAUSTED,
-        message=_with_degraded(call, text),
+        message=f"{call.workload.name} got no answer: {_told(tried)}. {stopped}",
         fault=last.fault,
         retry_after_s=last.retry_after_s,
     )
+
+
+def _told(tried: Sequence[Tried]) -> str:
+    return "; ".join(f"{target}: {outcome.fault} ({outcome.reason})" for target, outcome in tried)
 
 
 def deadline_passed(tried: Sequence[Tried]) -> Refusal:
@@ -80,10 +74,11 @@ def deadline_passed(tried: Sequence[Tried]) -> Refusal:
     )
 
 
-def passed_on(failed: Failed, own: Mapping[str, str]) -> Answer | None:
-    """Return the provider's own error as it came, where it is one that the client must read; else None.
+def passed_on(failed: Failed, own: Mapping[str, str], tried: Sequence[Tried]) -> Answer | None:
+    """Return the provider's own error, where it is one that the client must read; else None.
 
-    The provider's wait goes with it only where it is one that an SDK may sleep through.
+    What the client itself can mend stays as it came. To everything else is added who was tried: the SDKs show only the
+    message. The provider's wait goes with it only where it is one that an SDK may sleep through.
     """
     if failed.status is None or not failed.body.lstrip().startswith((b"{", b"[")):
         return None
@@ -91,6 +86,22 @@ def passed_on(failed: Failed, own: Mapping[str, str]) -> Answer | None:
     wait = failed.outcome.retry_after_s
     if wait is not None and 0 < wait <= LONGEST_RETRY_AFTER_S:
         headers["retry-after"] = str(max(1, round(wait)))
-    if failed.outcome.fault is not Fault.INVALID_REQUEST:
+    fault = failed.outcome.fault
+    if fault is not Fault.INVALID_REQUEST:
         headers["x-should-retry"] = "false"
-    return Answer(status=failed.status, headers=headers, body=failed.body)
+    callers_own = fault is None or FAULT_RULES[fault].blame is Blame.CALLER
+    body = failed.body if callers_own else _signed(failed.body, f"fairlead tried {_told(tried)}")
+    return Answer(status=failed.status, headers=headers, body=body)
+
+
+def _signed(body: bytes, note: str) -> bytes:
+    """Return a provider's error with `note` at the end of its message, and every other member as it came."""
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        error = msgspec.json.decode(members["error"], type=dict[str, msgspec.Raw])
+        message = msgspec.json.decode(error["message"], type=str)
+    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return body
+    error["message"] = msgspec.Raw(msgspec.json.encode(f"{message} [{note}]"))
+    members["error"] = msgspec.Raw(msgspec.json.encode(error))
+    return msgspec.json.encode(members)

@@ -7,21 +7,28 @@ from collections.abc import Mapping
 import anyio
 import msgspec
 
-from daemon.faces.refusals import Refusal, refusal_body, refusal_headers
+from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
-from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, Failed, Streamed, Whole
+from daemon.rehearsals import Rehearsals
+from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
+from daemon.relay.course import Course
 from daemon.relay.envelope import with_model
-from daemon.relay.exchange import Exchange, Gear
+from daemon.relay.exchange import Exchange, Gear, Terms
 from daemon.relay.headers import answer_headers, story_headers
 from daemon.relay.journal import Ending, Journal, Witnesses
-from daemon.relay.refusing import Tried, deadline_passed, exhausted, no_lease, passed_on, too_long
-from daemon.routing.chain import Fallback, Situation, next_step
-from daemon.routing.leases import Lease, NoLease, RouteQuery
+from daemon.relay.last_words import LastWords
+from daemon.relay.patience import limits_of
+from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
+from daemon.relay.voice import Voice
+from daemon.routing.leases import Lease, NoLease
+from probes.dialects.continuing import Splice, continued_body
+from probes.dialects.quality import lacking
 from probes.dialects.requests import RequestForm
+from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
-from state.faults import Fault
+from state.faults import Blame, Fault
 from state.outcome import Outcome
-from state.targets import split_target
+from state.targets import TargetName, split_target
 
 __all__ = ["Session", "Surroundings"]
 
@@ -38,6 +45,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     providers: Mapping[str, Provider]
     forms: Mapping[str, RequestForm]
     """What all requests to a provider have in common, by its name."""
+    rehearsals: Rehearsals
+    shelf: Shelf
 
 
 class Session:
@@ -48,148 +57,194 @@ class Session:
         self._call = call
         self._around = around
         self._journal = Journal(call, around.witnesses)
-        self._tried: list[Tried] = []
-        self._client: Client
+        self._course = Course(call, around.gear.clock)
+        self._text = TextSoFar(call.surface) if _collects(call) else None
+        self._last_words: LastWords
+        self._voice: Voice
 
     async def run(self, client: Client) -> Answer | None:
         """Return the answer, or None where it was streamed to `client`.
 
         Raises ClientLeft, or is cancelled, when the client leaves; the request is then written down as cancelled.
         """
-        self._client = client
+        self._voice = Voice(self._call, self._journal.story, client, self._around.gear.clock)
+        self._last_words = LastWords(self._call, self._journal, self._voice, self._around.shelf)
         try:
             return await self._answer()
         except (ClientLeft, anyio.get_cancelled_exc_class()):
             self._journal.ended(Ending(outcome="cancelled", status=_LEFT))
             raise
 
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
-        """Begin the client's stream with the provider's headers and the story so far."""
-        story = self._journal.story
-        now = self._around.gear.clock()
-        story.first_byte_s = now - self._call.arrived_at
-        own = story_headers(self._call, story, now)
-        await self._client.start(status, answer_headers(headers, own, "text/event-stream"))
-
-    async def write(self, piece: bytes) -> None:
-        """Pass a piece of the stream on."""
-        await self._client.write(piece)
-
     async def _answer(self) -> Answer | None:
-        if refusal := too_long(self._call):
-            return self._refuse(refusal, "refused")
+        if self._call.workload.max_input_tokens is not None and (
+            refusal := too_long(self._call, self._course.needs.tokens)
+        ):
+            return await self._last_words.refuse(refusal, self._course.tried)
         while True:
-            query = RouteQuery(
-                request_id=self._call.request_id,
-                workload=self._call.workload,
-                surface=self._call.surface,
-                number=len(self._tried) + 1,
-                tried=tuple(target for target, _ in self._tried),
-                deadline=self._call.deadline,
-            )
-            asked_at = self._around.gear.clock()
-            async with self._around.desk.lease(query) as lease:
-                self._decided(lease, asked_at)
-                if isinstance(lease, NoLease):
-                    return self._without_lease(lease)
-                result = await self._attempt(lease)
+            result = await self._one_attempt()
             match result:
+                case NoLease():
+                    return await self._without_lease(result)
                 case Whole():
-                    return self._whole(result)
-                case Streamed() | Broken():
-                    outcome = "ok" if isinstance(result, Streamed) else "cut"
-                    self._journal.ended(Ending(outcome=outcome, status=200, last=result.outcome, usage=result.usage))
+                    return await self._whole(result)
+                case Streamed():
+                    await self._streamed(result)
                     return None
+                case Broken():
+                    if not self._goes_on(result):
+                        await self._broken(result)
+                        return None
                 case Failed():
-                    if (answer := self._after(result)) is not None:
-                        return answer
+                    stop = await self._course.after(result)
+                    if stop is not None:
+                        return await self._failed(result, stop)
+
+    async def _one_attempt(self) -> ExchangeResult | NoLease:
+        asked_at = self._around.gear.clock()
+        async with self._around.desk.lease(self._course.query()) as lease:
+            self._decided(lease, asked_at)
+            if isinstance(lease, NoLease):
+                return lease
+            if pause_s := self._course.pause_before(lease):
+                await anyio.sleep(pause_s)
+            return await self._attempt(lease)
 
     def _decided(self, lease: Lease | NoLease, asked_at: float) -> None:
-        story = self._journal.story
+        story, course = self._journal.story, self._course
         story.queue_s += lease.waited_s
         story.decide_s += max(0.0, self._around.gear.clock() - asked_at - lease.waited_s)
-        self._journal.decided(lease.choice, len(self._tried) + 1)
+        self._journal.decided(lease.choice, len(course.tried) + 1)
         if isinstance(lease, NoLease):
             return
-        if self._tried:
-            origin, outcome = self._tried[-1]
-            self._journal.fell_back(origin, lease.target, outcome)
+        if course.tried:
+            origin, outcome = course.tried[-1]
+            if origin != lease.target:
+                self._journal.fell_back(origin, lease.target, outcome)
         elif (primary := lease.choice.primary) is not None and primary != lease.target:
             self._journal.fell_back(primary, lease.target, Outcome(reason=lease.choice.reason))
 
-    async def _attempt(self, lease: Lease) -> Whole | Streamed | Broken | Failed:
-        provider_name, model = split_target(lease.target)
-        provider = self._around.providers[provider_name]
-        body = self._call.body if model == self._call.model else with_model(self._call.body, model)
-        form = self._around.forms[provider_name]
-        request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
+    async def _attempt(self, lease: Lease) -> ExchangeResult:
         story = self._journal.story
         story.target = lease.target
         story.attempts += 1
-        exchange = Exchange(self._call, provider, self._around.gear)
+        rehearsal = self._around.rehearsals.take(self._call.workload.name, lease.target, story.attempts)
+        if rehearsal is not None:
+            reason = f"a rehearsal that {rehearsal.by} ordered"
+            result: ExchangeResult = Failed(Outcome(fault=rehearsal.fault, reason=reason, at_fault=Blame.OURSELVES))
+        else:
+            result = await self._exchange(lease)
+        self._journal.attempted(lease.target, result.outcome)
+        self._course.tried.append((lease.target, result.outcome))
+        return result
+
+    async def _exchange(self, lease: Lease) -> ExchangeResult:
+        provider_name, model = split_target(lease.target)
+        provider = self._around.providers[provider_name]
+        terms = self._terms(lease, provider)
+        body = self._call.body if terms.splice is None else self._course.continued
+        if model != self._call.model:
+            body = with_model(body, model)
+        form = self._around.forms[provider_name]
+        request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
+        exchange = Exchange(self._call, provider, self._around.gear, terms)
         try:
-            result = await exchange.run(request, self)
+            if self._call.streamed and self._voice.quiet and self._journal.story.fallback_from:
+                return await self._voice.while_quiet(lambda: exchange.run(request, self._voice))
+            return await exchange.run(request, self._voice)
         except (ClientLeft, anyio.get_cancelled_exc_class()):
             self._journal.attempted(lease.target, exchange.abandoned())
             raise
-        self._journal.attempted(lease.target, result.outcome)
-        self._tried.append((lease.target, result.outcome))
-        return result
 
-    def _whole(self, result: Whole) -> Answer:
+    def _terms(self, lease: Lease, provider: Provider) -> Terms:
+        scored = [candidate for candidate in lease.choice.candidates if candidate.score is not None]
+        own = next((candidate for candidate in scored if candidate.target == lease.target), None)
+        chances = self._course.chances(len(scored))
+        return Terms(
+            limits=limits_of(self._call, provider.timeouts, chances, self._around.gear.clock()),
+            expected_s=own.terms.get("expected_s") if own else None,
+            splice=Splice(self._call.surface) if self._course.continued else None,
+            text=self._text,
+        )
+
+    async def _whole(self, result: Whole) -> Answer:
+        better = await self._escalated(result)
+        if better is not None:
+            result = better
         story = self._journal.story
         now = self._around.gear.clock()
         story.first_byte_s = now - self._call.arrived_at
         story.connect_s = result.connect_s
         own = story_headers(self._call, story, now)
+        self._around.shelf.keep_whole(self._call, story.target, result.body)
         self._journal.ended(Ending(outcome="ok", status=result.status, last=result.outcome, usage=result.usage))
         return Answer(
             status=result.status, headers=answer_headers(result.headers, own, "application/json"), body=result.body
         )
 
-    def _after(self, failed: Failed) -> Answer | None:
-        """Return what the client is told after a failed attempt, None where the next target is tried."""
-        situation = Situation(
-            outcome=failed.outcome,
-            attempts=len(self._tried),
-            fallback_allowed=self._call.fallback_allowed,
-            now=self._around.gear.clock(),
-            deadline=self._call.deadline,
-        )
-        step = next_step(self._call.workload, situation)
-        if isinstance(step, Fallback):
+    async def _escalated(self, result: Whole) -> Whole | None:
+        """Return a stronger model's answer to a request that this one does not do what was asked of; None for none."""
+        onto, origin = self._call.workload.escalate, self._journal.story.target
+        if onto is None or origin in {None, onto} or not self._course.may_escalate:
+            return None
+        lack = lacking(self._call.surface, self._call.body, result.body)
+        if lack is None:
+            return None
+        return await self._ask_stronger(TargetName(origin or ""), onto, lack)
+
+    async def _ask_stronger(self, origin: TargetName, onto: TargetName, lack: str) -> Whole | None:
+        async with self._around.desk.lease(self._course.escalation(onto)) as lease:
+            if isinstance(lease, NoLease):
+                return None
+            self._journal.fell_back(origin, onto, Outcome(reason=f"escalated: {lack}"))
+            result = await self._attempt(lease)
+        if isinstance(result, Whole):
+            return result
+        self._journal.came_back(origin)
+        return None
+
+    async def _streamed(self, result: Streamed) -> None:
+        if self._course.continued:
+            await self._voice.say(
+                f"fairlead-continued: the answer is in parts, its end by {self._journal.story.target}"
+            )
+        self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
+        self._journal.ended(Ending(outcome="ok", status=200, last=result.outcome, usage=result.usage))
+
+    def _goes_on(self, broken: Broken) -> bool:
+        """Return whether another target is to continue the stream from the text so far."""
+        text = self._text
+        if text is None or broken.told is not None or not self._course.may_continue:
+            return False
+        body = continued_body(self._call.surface, self._call.body, text.text) if text.plain and text.text else None
+        if body is None:
+            return False
+        self._course.continued = body
+        return True
+
+    async def _broken(self, broken: Broken) -> None:
+        await self._voice.break_off(broken.outcome.reason, broken.told)
+        self._journal.ended(Ending(outcome="cut", status=200, last=broken.outcome, usage=broken.usage))
+
+    async def _failed(self, failed: Failed, stop: str) -> Answer | None:
+        if self._course.continued:
+            await self._broken(Broken(outcome=failed.outcome, usage=self._course.usage))
             return None
         if failed.outcome.fault is Fault.CANCELLED:
-            return self._refuse(deadline_passed(self._tried), "failed")
-        if (answer := self._passed_on(failed)) is not None:
+            return await self._last_words.refuse(deadline_passed(self._course.tried), self._course.tried)
+        if (answer := self._last_words.passed_on(failed, self._course.tried)) is not None:
             return answer
-        return self._refuse(exhausted(self._call, self._tried, step.reason), "failed")
+        return await self._last_words.refuse(exhausted(self._call, self._course.tried, stop), self._course.tried)
 
-    def _passed_on(self, failed: Failed) -> Answer | None:
-        """Return the provider's own words, where they are for the client to read and nothing else was tried."""
-        workload = self._call.workload
-        if failed.outcome.fault in workload.fallback_on and (
-            len(self._tried) > 1 or workload.degraded.mode == "static"
-        ):
+    async def _without_lease(self, lease: NoLease) -> Answer | None:
+        if self._course.continued:
+            await self._broken(Broken(outcome=self._course.tried[-1][1], usage=self._course.usage))
             return None
-        own = story_headers(self._call, self._journal.story, self._around.gear.clock())
-        answer = passed_on(failed, own)
-        if answer is not None:
-            self._journal.ended(Ending(outcome="failed", status=answer.status, last=failed.outcome))
-        return answer
+        if self._course.last_failure is not None:
+            return await self._failed(self._course.last_failure, "No other target is left.")
+        return await self._last_words.refuse(no_lease(self._call, lease), self._course.tried)
 
-    def _without_lease(self, lease: NoLease) -> Answer:
-        if self._tried:
-            return self._refuse(exhausted(self._call, self._tried, "No other target is left."), "failed")
-        return self._refuse(no_lease(self._call, lease), "refused")
 
-    def _refuse(self, refusal: Refusal, outcome: str) -> Answer:
-        story = self._journal.story
-        last = self._tried[-1][1] if self._tried else None
-        if self._call.workload.degraded.mode == "static" and refusal.status >= 500:  # noqa: PLR2004
-            story.degraded = "static"
-        headers = story_headers(self._call, story, self._around.gear.clock()) | refusal_headers(refusal)
-        headers["content-type"] = "application/json"
-        self._journal.ended(Ending(outcome=outcome, status=refusal.status, last=last))
-        body = refusal_body(refusal, self._call.surface.dialect, self._call.request_id)
-        return Answer(status=refusal.status, headers=headers, body=body)
+def _collects(call: ClientCall) -> bool:
+    """Whether somebody needs the text of a stream afterwards."""
+    workload = call.workload
+    return call.streamed and (workload.stream_recovery == "continue" or workload.degraded.mode == "cache")

@@ -1,14 +1,20 @@
-"""What comes after a failed attempt: the next target, or the end."""
+"""What comes after a failed attempt: the next target, the same one again, or the end."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import msgspec
 
 from daemon.routing.policy import Workload
-from state.faults import FAULT_RULES, FallbackUse
+from state.faults import ENTITLEMENT, FAULT_RULES, FallbackUse, Fault, Retry
 from state.outcome import Outcome
 
-__all__ = ["Fallback", "Situation", "Step", "Stop", "next_step"]
+__all__ = ["SHORT_HINT_S", "Onward", "Situation", "Step", "Stop", "next_step"]
+
+SHORT_HINT_S: Final = 2.0
+"""A rate limit that ends later than this is not waited for at the same target."""
+_NO_ROOM: Final = frozenset({Fault.RATE_LIMITED, Fault.QUOTA})
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,26 +23,34 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     attempts: int
     """How many attempts were made."""
+    repeatable: bool = False
+    """Whether asking the same target once more could help, by what was seen of the attempt and of those before it."""
     fallback_allowed: bool
     """Whether the client lets it go elsewhere (`fairlead-no-fallback`)."""
     now: float
     deadline: float
 
 
-class Fallback(msgspec.Struct, frozen=True):
-    """Try the workload's next target."""
+class Onward(msgspec.Struct, frozen=True, kw_only=True):
+    """Try again."""
 
     reason: str
+    elsewhere: bool
+    """Whether at the workload's other targets."""
+    again: bool
+    """Whether at the same one, where no other is left."""
+    pause_s: float = 0.0
+    """Seconds to wait first."""
 
 
 class Stop(msgspec.Struct, frozen=True):
     """Tell the client."""
 
     reason: str
-    """Why no other target is tried, as a sentence for the client."""
+    """Why nothing else is tried, as a sentence for the client."""
 
 
-Step = Fallback | Stop
+Step = Onward | Stop
 
 
 def next_step(workload: Workload, situation: Situation) -> Step:
@@ -44,12 +58,34 @@ def next_step(workload: Workload, situation: Situation) -> Step:
     fault = situation.outcome.fault
     if fault is None:
         return Stop("The attempt succeeded.")
-    if FAULT_RULES[fault].fallback is FallbackUse.NEVER or fault not in workload.fallback_on:
-        return Stop(f"{workload.name} does not fall back on {fault.value}.")
-    if not situation.fallback_allowed:
-        return Stop("The client forbids a fallback (fairlead-no-fallback).")
+    again = situation.repeatable and _again_helps(fault, situation.outcome)
+    refusal = _why_not_elsewhere(workload, fault, situation)
+    if refusal and not again:
+        return Stop(refusal)
     if situation.attempts >= workload.max_attempts:
         return Stop(f"{workload.name} allows max_attempts = {workload.max_attempts}.")
     if situation.now >= situation.deadline:
-        return Stop("The client's deadline has passed.")
-    return Fallback(f"{fault.value}: {situation.outcome.reason}")
+        return Stop("The request's deadline has passed.")
+    return Onward(
+        reason=f"{fault.value}: {situation.outcome.reason}",
+        elsewhere=not refusal,
+        again=again,
+        pause_s=workload.backoff if fault in _NO_ROOM and not refusal else 0.0,
+    )
+
+
+def _again_helps(fault: Fault, outcome: Outcome) -> bool:
+    if FAULT_RULES[fault].retry is not Retry.ALONE:
+        return False
+    return fault is not Fault.RATE_LIMITED or 0.0 < (outcome.retry_after_s or 0.0) <= SHORT_HINT_S
+
+
+def _why_not_elsewhere(workload: Workload, fault: Fault, situation: Situation) -> str:
+    """Return why the workload's other targets are not tried, as a sentence; empty where they are."""
+    if FAULT_RULES[fault].fallback is FallbackUse.NEVER or fault not in workload.fallback_on:
+        return f"{workload.name} does not fall back on {fault.value}."
+    if workload.require_entitlement and fault in ENTITLEMENT:
+        return f"{workload.name} requires its entitlement, and {fault.value} is shown."
+    if not situation.fallback_allowed:
+        return "The client forbids a fallback (fairlead-no-fallback)."
+    return ""

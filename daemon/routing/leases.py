@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from enum import StrEnum
 
 import msgspec
 
 from daemon.routing.policy import Routes, Strategy, Workload
+from probes.dialects.needs import Needs
 from probes.surfaces import Surface
+from state.faults import Fault
 from state.mailbox import Reply
 from state.messages import HealthPublished
 from state.standing import HealthSnapshot
@@ -43,6 +45,21 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Targets that this request has already tried; they are not chosen again."""
     deadline: float = float("inf")
     """Until when the caller would wait, on the monotonic clock."""
+    last_resort: TargetName | None = None
+    """A target that has failed once and may be asked again where no other can take the request."""
+    elsewhere: bool = True
+    """Whether targets other than `last_resort` may be chosen."""
+    fallback_on: tuple[Fault, ...] = ()
+    """The faults by which a target that comes first may be passed over."""
+    needs: Needs = Needs()
+    more_than: int = 0
+    """Tokens that the context window must be known to exceed, 0 where that does not matter."""
+
+    @property
+    def kind(self) -> Hashable:
+        """What it has in common with those that the same targets can take."""
+        terms = (self.surface, self.tried, self.last_resort, self.elsewhere)
+        return (*terms, self.fallback_on, self.needs, self.more_than)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,12 +8,13 @@ from typing import Literal
 
 import msgspec
 
-from probes.policy import Dialect
+from probes.policy import Abilities, Dialect
 from state.durations import Seconds
 from state.faults import DEFAULT_FALLBACK_ON, Fault
+from state.sizes import ByteSize
 from state.targets import TargetName
 
-__all__ = ["DegradedPolicy", "Routes", "Strategy", "TargetPlace", "Workload"]
+__all__ = ["DegradedPolicy", "Routes", "Strategy", "StreamFloor", "StreamRecovery", "TargetPlace", "Workload"]
 
 
 class Strategy(StrEnum):
@@ -26,10 +27,40 @@ class Strategy(StrEnum):
 
 
 class DegradedPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the client gets when no target answered: nothing but the error, or `message` in it."""
+    """What the client gets when no target answered."""
 
-    mode: Literal["none", "static"] = "none"
+    mode: Literal["none", "static", "cache"] = "none"
+    """Nothing but the error; `message`; or the last good answer to the same request, else `message`."""
     message: str = ""
+    messages: dict[str, str] = msgspec.field(default_factory=dict)
+    """Other messages by the fault that the last attempt ended with."""
+    status: Literal[200, 503] = 503
+    """200: it comes as an answer that is marked as degraded. 503: it comes in the error."""
+    max_age: Seconds = Seconds(3600)
+    """No older answer is given from the cache."""
+    max_size: ByteSize = ByteSize(64 * 2**20)
+    """How much text the cache keeps; all workloads share one, with the largest of their limits."""
+
+
+class StreamRecovery(StrEnum):
+    """What becomes of a stream that breaks after content."""
+
+    NONE = "none"
+    CONTINUE = "continue"
+    """The next target is asked to go on from the text so far."""
+
+
+class StreamFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How slow a stream's beginning may be before it is left for the next target."""
+
+    tokens_per_second: float
+    over: Seconds = Seconds(2)
+    """For how long the beginning is watched, and held back, at most."""
+
+    @property
+    def tokens(self) -> float:
+        """How many tokens are proof enough."""
+        return self.tokens_per_second * self.over
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +76,19 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 3
     notify_user: bool = True
     """Whether `fairlead-degraded: fallback` tells the client that a fallback answered."""
+    require_entitlement: bool = False
+    """Whether a refused key, model or account is always shown, and never answered around."""
     degraded: DegradedPolicy = DegradedPolicy()
+    escalate: TargetName | None = None
+    """Who is asked once where an answer came and does not do what was asked."""
+    deadline: Seconds | None = None
+    """For the whole request until its answer begins, over all attempts."""
+    backoff: Seconds = Seconds(0)
+    """Before a fallback on a rate limit or a spent quota."""
+    keep_alive: Seconds = Seconds(5)
+    """How long a stream's client waits in silence while a fallback is under way."""
+    stream_floor: StreamFloor | None = None
+    stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
     max_wait: Seconds = Seconds(5)
     """How long a request may wait for a target that is full, rate-limited or cooling."""
@@ -55,6 +98,9 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """False for the implied workload behind `provider/model` or a bare model name."""
 
 
+_ABLE = Abilities()
+
+
 class TargetPlace(msgspec.Struct, frozen=True, kw_only=True):
     """What choosing needs to know of a target besides its health."""
 
@@ -62,6 +108,7 @@ class TargetPlace(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Dialect
     max_in_flight: int
     """The provider's limit, shared by all its targets."""
+    abilities: Abilities = Abilities()
 
 
 class Routes(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,3 +116,7 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True):
 
     workloads: Mapping[str, Workload]
     places: Mapping[TargetName, TargetPlace]
+
+    def choosy(self, workload: Workload) -> bool:
+        """Return whether some target of `workload` cannot take every request."""
+        return any((place := self.places.get(target)) and place.abilities != _ABLE for target in workload.targets)

@@ -80,6 +80,8 @@ class Diagnosis(msgspec.Struct, frozen=True):
     """One short line; the provider's words only where they cannot repeat a prompt, never a key."""
     retry_after_s: float | None = None
     """Seconds that the provider asked to wait, checked and capped; None where waiting would not help."""
+    account_wide: bool = False
+    """Whether it concerns all that the key pays for, and not one model alone."""
 
 
 def classify(facts: ReplyFacts, *, now_wall: float) -> Diagnosis:
@@ -90,7 +92,15 @@ def classify(facts: ReplyFacts, *, now_wall: float) -> Diagnosis:
     complaint = _complaint(facts)
     hint = hinted_wait(facts.headers, complaint, now_wall)
     fault = _fault(facts, complaint, hint)
-    return Diagnosis(fault, _reason(facts, complaint, fault), _believable(fault, complaint, hint, now_wall))
+    wide = fault in {Fault.AUTH, Fault.QUOTA} and not _is_daily(complaint) and _is_about_money(fault, complaint)
+    return Diagnosis(fault, _reason(facts, complaint, fault), _believable(fault, complaint, hint, now_wall), wide)
+
+
+def _is_about_money(fault: Fault, complaint: Complaint) -> bool:
+    """Whether a key is refused, or its money is spent: either ends every model alike."""
+    codes = complaint.codes
+    spent = not BILLING_CODES.isdisjoint(codes) or any("spend_limit" in code for code in codes)
+    return fault is Fault.AUTH or spent
 
 
 def looks_like_html(content_type: str, body: bytes) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 from probes.dialects.classify import Diagnosis, looks_like_html
 from probes.dialects.complaints import decode
 from probes.dialects.events import SAYS_NOTHING, Meaning, read_event, skim_event
+from probes.dialects.pace import spoken_tokens
 from probes.dialects.replies import hidden_error
 from probes.dialects.sse import EventSplitter
 from probes.surfaces import Surface
@@ -32,13 +33,27 @@ class StreamReader:
     diagnosis: the error that the stream itself reported. Not committed: another target may be tried, or `release`
     gives the client this one. Committed: the client has been told by the provider.
     usage: the tokens counted so far.
+    said: about how many tokens of content came before it was committed; 0.0 while nothing did.
     """
 
-    __slots__ = ("_held", "_held_bytes", "_splitter", "_surface", "committed", "diagnosis", "finished", "usage")
+    __slots__ = (
+        "_enough",
+        "_held",
+        "_held_bytes",
+        "_splitter",
+        "_surface",
+        "committed",
+        "diagnosis",
+        "finished",
+        "said",
+        "usage",
+    )
 
-    def __init__(self, surface: Surface) -> None:
-        """Expect a stream of `surface`."""
+    def __init__(self, surface: Surface, enough: float = 0.0) -> None:
+        """Expect a stream of `surface`, and hold it until it has said `enough` tokens of content."""
         self._surface = surface
+        self._enough = enough
+        self.said = 0.0
         self._splitter = EventSplitter()
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -66,7 +81,7 @@ class StreamReader:
             self._fold_unsent(read_event(self._surface, rest))
         if self.diagnosis is not None:
             return self.diagnosis
-        if not self.committed:
+        if not self.committed and not self.said:
             return self._nothing_said()
         return None if self.finished else Diagnosis(Fault.CUT, "the stream ended without saying that it is complete")
 
@@ -88,12 +103,14 @@ class StreamReader:
             if meaning is None:
                 meaning = read_event(self._surface, event)
             if meaning is not SAYS_NOTHING:
-                self._fold(meaning)
+                self._fold(meaning, event)
 
-    def _fold(self, meaning: Meaning) -> None:
+    def _fold(self, meaning: Meaning, event: bytes) -> None:
         self._fold_unsent(meaning)
-        if meaning.content and self.diagnosis is None:
-            self.committed = True
+        if not meaning.content or self.diagnosis is not None or self.committed:
+            return
+        self.said += spoken_tokens(event) if self._enough else 1.0
+        self.committed = self.said >= self._enough
 
     def _fold_unsent(self, meaning: Meaning) -> None:
         """Take in an event whose content no client sees; its counts, its end and its error are known all the same."""

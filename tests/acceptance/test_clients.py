@@ -202,7 +202,7 @@ targets = ["up/m"]
 
 @contextlib.contextmanager
 def _listening() -> Iterator[tuple[int, list[bytes]]]:
-    """Give a server that keeps the heads it hears and answers 500; it is a process's thread only for this test."""
+    """Give a server that keeps the head it hears and answers 422; it is a process's thread only for this test."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -210,7 +210,7 @@ def _listening() -> Iterator[tuple[int, list[bytes]]]:
             connection, _ = server.accept()
             with connection:
                 heard.append(connection.recv(65536))
-                connection.sendall(b"HTTP/1.1 500 no\r\ncontent-length: 0\r\n\r\n")
+                connection.sendall(b"HTTP/1.1 422 no\r\ncontent-length: 0\r\n\r\n")
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -66,7 +66,8 @@ def test_a_client_that_forbids_fallbacks_gets_none(tmp_path: Path) -> None:
         body = {"model": "chat", "messages": [{"role": "user", "content": "x"}]}
         answer = daemon.ask("POST", "/v1/chat/completions", body, {"fairlead-no-fallback": "1"})
         assert answer.status >= 500
-        assert answer.headers["fairlead-attempts"] == "1"
+        assert answer.headers["fairlead-target"] == "one/m"
+        assert "fairlead-fallback-from" not in answer.headers
 
 
 def test_a_target_that_keeps_failing_is_ejected_and_passed_over(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.routing.availability import available_targets, workloads_without_target
-from daemon.routing.chain import Fallback, Situation, Stop, next_step
 from daemon.routing.leases import DispatcherView, RouteQuery
 from daemon.routing.naming import UnknownModel, known_names, resolve
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
@@ -17,8 +16,6 @@ from daemon.routing.selection import Load, choose, earliest_ready
 from daemon.routing.strategies import Turn
 from probes.policy import Dialect
 from probes.surfaces import Surface
-from state.faults import FAULT_RULES, FallbackUse, Fault
-from state.outcome import Outcome
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
 
@@ -192,32 +189,6 @@ def test_the_earliest_end_of_an_obstacle_is_known() -> None:
     assert earliest_ready(query, _routes(workload), HealthSnapshot(targets=healths), load, _NOW) == _NOW + 4
     only_c = RouteQuery(request_id="r", workload=_workload(targets=(C,)), surface=Surface.CHAT)
     assert earliest_ready(only_c, _routes(workload), HealthSnapshot(targets=healths), load, _NOW) is None
-
-
-def _situation(fault: Fault | None, **more: object) -> Situation:
-    base = {"attempts": 1, "fallback_allowed": True, "now": 0.0, "deadline": 9.0}
-    return Situation(**{"outcome": Outcome(fault=fault), **base, **more})
-
-
-@pytest.mark.parametrize("fault", Fault)
-def test_a_fault_falls_back_by_default_exactly_where_its_rule_says_so(fault: Fault) -> None:
-    """Law: the boundary between what another target can mend and what it cannot is one table."""
-    step = next_step(_workload(), _situation(fault))
-    assert isinstance(step, Fallback) == (FAULT_RULES[fault].fallback is FallbackUse.BY_DEFAULT)
-
-
-def test_a_named_fault_falls_back_and_a_forbidden_one_never_does() -> None:
-    """Law: a workload may name what is a matter of entitlement, and nothing that is the client's own."""
-    everything = _workload(fallback_on=tuple(Fault))
-    assert isinstance(next_step(everything, _situation(Fault.AUTH)), Fallback)
-    assert isinstance(next_step(everything, _situation(Fault.INVALID_REQUEST)), Stop)
-    assert isinstance(next_step(everything, _situation(Fault.CUT)), Stop)
-
-
-@pytest.mark.parametrize("limit", [{"attempts": 3}, {"fallback_allowed": False}, {"now": 9.0}])
-def test_attempts_the_clients_word_and_its_deadline_end_the_chain(limit: dict[str, object]) -> None:
-    """Law: a request never outlives what bounds it."""
-    assert isinstance(next_step(_workload(), _situation(Fault.TIMEOUT, **limit)), Stop)
 
 
 def test_names_mean_workloads_then_targets_then_models() -> None:

@@ -13,6 +13,7 @@ from daemon.relay.calls import ClientLeft
 from daemon.routing.policy import DegradedPolicy
 from probes.policy import Dialect
 from probes.surfaces import Surface
+from state.faults import Blame
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RequestRow
 from tests.rigs.peers import Close, Script, Send, answer, chunk, head
 from tests.rigs.relay import Recorded, Relay, relay
@@ -196,7 +197,9 @@ def test_what_is_the_clients_to_mend_goes_to_the_client_untouched(status: str) -
         async with relay(_error(status, body), _WELL) as (one, _):
             reply = await one.send()
             assert reply is not None
-            assert (reply.status, reply.body) == (int(status[:3]), body)
+            assert reply.status == int(status[:3])
+            assert reply.body.startswith(body[: body.index(b'","type')])
+            assert (reply.body == body) == (reply.status in {400, 413, 422}), "a caller's own error is untouched"
             assert reply.headers["fairlead-attempts"] == "1"
             assert not one.all_rows(FallbackRow)
 
@@ -235,14 +238,27 @@ def test_a_long_wait_is_not_passed_on_and_a_short_one_is() -> None:
 
 
 def test_the_clients_own_deadline_is_no_fault_of_the_provider() -> None:
-    """Law: 504, and the evidence is a cancellation."""
+    """Law: 504, and the evidence is a cancellation; what its short share made of an attempt is none."""
 
     async def main() -> None:
-        async with relay([], _WELL) as (one, _):
-            reply = await one.send(deadline=time.monotonic() + 0.1)
+        async with relay([], []) as (one, _):
+            reply = await one.send(deadline=time.monotonic() + 0.2)
             assert reply is not None
             assert reply.status == 504
             assert one.faults() == ["cancelled"]
+            assert [row.outcome.blame for row in one.all_rows(AttemptRow)] == [Blame.CALLER, Blame.CALLER]
+
+    _run(main)
+
+
+def test_a_short_deadline_still_reaches_the_last_fallback() -> None:
+    """Law: what is left is shared, so a target that hangs leaves time for those behind it."""
+
+    async def main() -> None:
+        async with relay([], [], _WELL) as (one, _):
+            reply = await one.send(deadline=time.monotonic() + 0.6)
+            assert reply is not None
+            assert (reply.status, reply.headers["fairlead-target"]) == (200, "p2/m")
 
     _run(main)
 

@@ -24,6 +24,7 @@ WALL_CLOCKS = {
     "time.time_ns",
 }
 USES_A_THREAD = {
+    "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
     "daemon/faces/control.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",
 }

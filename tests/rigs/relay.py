@@ -10,9 +10,12 @@ from typing import Any
 
 import anyio
 
+from daemon.degraded.answers import AnswerMessage
+from daemon.degraded.shelf import Shelf
 from daemon.dispatcher import Dispatcher
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import Metrics
+from daemon.rehearsals import Rehearsals
 from daemon.relay.calls import Answer, ClientCall, ClientLeft
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.exchange import Gear
@@ -86,6 +89,8 @@ class Relay:
         self.routes = Routes(workloads={"w": self.workload}, places=places)
         self.rows: Mailbox[RecorderMessage] = Mailbox()
         self.evidence: Mailbox[RegistryMessage] = Mailbox()
+        self.answers: Mailbox[AnswerMessage] = Mailbox()
+        self.rehearsals = Rehearsals()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
         box: Mailbox[Any] = Mailbox()
@@ -115,7 +120,8 @@ class Relay:
         witnesses = Witnesses(self.evidence.address, self.rows.address, Metrics("test"), time.monotonic)
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
         forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
-        around = Surroundings(self.desk, gear, witnesses, self.providers, forms)
+        shelf = Shelf(self.answers.address, time.time)
+        around = Surroundings(self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf)
         return await Session(call, around).run(client or Recorded())
 
     def row(self, kind: type) -> Any:

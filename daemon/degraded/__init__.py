@@ -1,0 +1,1 @@
+"""Answers when nobody answers: the last good one to the same question, or a text that says so."""

@@ -1,0 +1,166 @@
+"""The answers that are kept: an actor with a file of its own beside the history, which itself never holds text.
+
+A daemon without a workload that asks for it never makes the file. Whatever is wrong with the file, answers are merely
+not found: nobody waits for it, and nothing raises.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+import structlog
+
+from state.mailbox import Mailbox, Reply
+
+__all__ = ["AnswerKept", "AnswerLimits", "AnswerMessage", "AnswerStore", "AnswerWanted", "Kept"]
+
+T = TypeVar("T")
+_log = structlog.get_logger("fairlead.answers")
+_APPLICATION_ID: Final = 0x4641494E
+"""`FAIN`: a fairlead's answers."""
+_MOST_BYTES: Final = 256 * 1024
+"""A longer text is not kept."""
+_PATIENCE_S: Final = 30.0
+"""After trouble with the file, it is left alone for so long."""
+_BUSY_S: Final = 1.0
+_SCHEMA: Final = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA application_id = {_APPLICATION_ID};
+CREATE TABLE IF NOT EXISTS answer (
+  -- One row per question: its last good answer.
+  key BLOB PRIMARY KEY, -- a hash of the workload, the asker and the question
+  at REAL NOT NULL, -- when it was given, Unix seconds
+  model TEXT NOT NULL, -- which target gave it
+  text TEXT NOT NULL, -- what it said
+  bytes INTEGER NOT NULL -- its length in UTF-8
+) STRICT;
+CREATE INDEX IF NOT EXISTS answer_at ON answer (at);
+"""
+_KEEP: Final = (
+    "INSERT INTO answer (key, at, model, text, bytes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+    "at = excluded.at, model = excluded.model, text = excluded.text, bytes = excluded.bytes"
+)
+_EVICT: Final = """
+DELETE FROM answer WHERE key IN (
+  SELECT key FROM (SELECT key, sum(bytes) OVER (ORDER BY at DESC, key) AS total FROM answer) WHERE total > ?
+) OR at < ?"""
+
+
+class AnswerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long answers are kept, in seconds, and how many bytes of text altogether."""
+
+    max_age_s: float
+    max_bytes: int
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One answer."""
+
+    text: str
+    model: str
+    at: float
+    """Unix seconds."""
+
+
+class AnswerKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A good answer was given."""
+
+    key: bytes
+    text: str
+    model: str
+    limits: AnswerLimits
+
+
+class AnswerWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Nobody answers: the last good answer is wanted, no older than `max_age_s`."""
+
+    key: bytes
+    max_age_s: float
+    reply: Reply[Kept | None]
+
+
+AnswerMessage = AnswerKept | AnswerWanted
+
+
+class AnswerStore:
+    """Keeps answers in the file at `path`; `wall` gives Unix seconds."""
+
+    def __init__(self, mailbox: Mailbox[AnswerMessage], path: Path, wall: Callable[[], float]) -> None:
+        """Open nothing yet."""
+        self._mailbox = mailbox
+        self._path = path
+        self._wall = wall
+        self._rest_until = 0.0
+
+    async def run(self) -> None:
+        """Serve the mailbox until cancelled. No state of the file raises anything."""
+        while True:
+            await self._mailbox.arrival()
+            messages = self._mailbox.take_all()
+            kept = [message for message in messages if isinstance(message, AnswerKept)]
+            if kept:
+                await self._with_file(lambda file, kept=kept: self._keep(file, kept), None)  # type: ignore[misc]
+            for message in messages:
+                if isinstance(message, AnswerWanted):
+                    found = await self._with_file(lambda file, wanted=message: self._find(file, wanted), None)  # type: ignore[misc]
+                    message.reply.send(found)
+
+    async def _with_file(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        if anyio.current_time() < self._rest_until:
+            return otherwise
+        try:
+            return await anyio.to_thread.run_sync(self._opened, work)
+        except (sqlite3.Error, OSError) as error:
+            self._rest_until = anyio.current_time() + _PATIENCE_S
+            _log.warning("answers_unavailable", path=str(self._path), cause=str(error))
+            return otherwise
+
+    def _opened(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with closing(_open(self._path)) as connection:
+            return work(connection)
+
+    def _keep(self, connection: sqlite3.Connection, kept: list[AnswerKept]) -> None:
+        now = self._wall()
+        rows = [(one.key, now, one.model, one.text, len(one.text.encode("utf-8", "replace"))) for one in kept]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(_KEEP, [row for row in rows if row[-1] <= _MOST_BYTES])
+        limits = kept[-1].limits
+        connection.execute(_EVICT, (limits.max_bytes, now - limits.max_age_s))
+        connection.execute("COMMIT")
+
+    def _find(self, connection: sqlite3.Connection, wanted: AnswerWanted) -> Kept | None:
+        row = connection.execute("SELECT text, model, at FROM answer WHERE key = ?", (wanted.key,)).fetchone()
+        return Kept(*row) if row is not None and 0.0 <= self._wall() - row[2] <= wanted.max_age_s else None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Return a connection to the file, made where there is none. Raises sqlite3.Error, OSError where it is not ours."""
+    fresh = not path.exists()
+    if fresh:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    try:
+        _insist_on_ours(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _insist_on_ours(connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (things,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != _APPLICATION_ID and (application or things):
+        raise sqlite3.DatabaseError("it is the database of another application")
+    if application != _APPLICATION_ID:
+        connection.executescript(_SCHEMA)

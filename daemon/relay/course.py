@@ -1,0 +1,127 @@
+"""Where one request has been, and where it may still go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Final
+
+import anyio
+from msgspec.structs import replace
+
+from daemon.relay.calls import ClientCall, Failed
+from daemon.relay.refusing import Tried
+from daemon.routing.chain import Onward, Situation, Stop, next_step
+from daemon.routing.leases import Lease, RouteQuery
+from daemon.routing.policy import StreamRecovery
+from probes.dialects.needs import Needs, needs_of
+from state.faults import Fault
+from state.outcome import Usage
+from state.targets import TargetName
+
+__all__ = ["Course"]
+
+_RETRY_S: Final = 0.2
+"""Before the same target is asked again: longer than a restart of its front end, shorter than a person notices."""
+_JITTER: Final = 0.5
+_TAKES_MORE: Final = frozenset({Fault.CONTEXT_LENGTH, Fault.TOO_LARGE})
+
+
+class Course:
+    """The attempts of one request, and what may come next. Owned by its session."""
+
+    def __init__(self, call: ClientCall, clock: Callable[[], float]) -> None:
+        """Start where nothing has been tried."""
+        self._call = call
+        self._clock = clock
+        self.tried: list[Tried] = []
+        self.continued = b""
+        """The request that asks for the rest of a stream that broke; empty while none did."""
+        self.last_failure: Failed | None = None
+        self.usage = Usage()
+        self._onward: Onward | None = None
+        self._more_than = 0
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What the request needs of a target."""
+        return needs_of(self._call.body)
+
+    @property
+    def may_escalate(self) -> bool:
+        """Whether a stronger model may still be asked."""
+        return self._call.fallback_allowed and self._clock() < self._call.deadline
+
+    @property
+    def may_continue(self) -> bool:
+        """Whether a broken stream may go on elsewhere."""
+        workload = self._call.workload
+        wanted = workload.stream_recovery is StreamRecovery.CONTINUE and self._call.fallback_allowed
+        return wanted and len(self.tried) < workload.max_attempts and self._clock() < self._call.deadline
+
+    def query(self) -> RouteQuery:
+        """Return what to ask the dispatcher for now."""
+        workload, onward = self._call.workload, self._onward
+        again = self.tried[-1][0] if onward is not None and onward.again and not self.continued else None
+        return RouteQuery(
+            request_id=self._call.request_id,
+            workload=workload,
+            surface=self._call.surface,
+            number=len(self.tried) + 1,
+            tried=tuple(target for target, _ in self.tried if target != again),
+            deadline=self._call.deadline,
+            last_resort=again,
+            elsewhere=onward is None or onward.elsewhere or bool(self.continued),
+            fallback_on=workload.fallback_on if self._call.fallback_allowed else (),
+            needs=self.needs if self._call.choosy else Needs(),
+            more_than=self._more_than,
+        )
+
+    def escalation(self, onto: TargetName) -> RouteQuery:
+        """Return the question for the stronger model alone."""
+        alone = replace(self._call.workload, targets=(onto,))
+        return replace(self.query(), workload=alone, tried=(), last_resort=None, elsewhere=True)
+
+    async def after(self, failed: Failed) -> str | None:
+        """Take in a failure: return why there is nothing more to try, or wait as the workload wants and return None."""
+        self.last_failure = failed
+        target, outcome = self.tried[-1]
+        times = sum(each == target for each, _ in self.tried)
+        situation = Situation(
+            outcome=outcome,
+            attempts=len(self.tried),
+            repeatable=failed.repeatable and times == 1 and not self.continued,
+            fallback_allowed=self._call.fallback_allowed,
+            now=self._clock(),
+            deadline=self._deadline,
+        )
+        step = next_step(self._call.workload, situation)
+        if isinstance(step, Stop):
+            return step.reason
+        self._onward = step
+        if outcome.fault in _TAKES_MORE:
+            self._more_than = max(1, self.needs.tokens, self._more_than)
+        if (pause_s := min(step.pause_s, self._deadline - self._clock())) > 0.0:
+            await anyio.sleep(pause_s)
+        return None
+
+    def pause_before(self, lease: Lease) -> float:
+        """Return the seconds to wait before a target is asked that has just failed, 0.0 for any other."""
+        if not self.tried or self.tried[-1][0] != lease.target:
+            return 0.0
+        share = (
+            lease.choice.seed * 0x9E3779B1 & 0xFFFF
+        ) / 0xFFFF  # Knuth's multiplicative hash: jitter without a clock
+        return _RETRY_S * (1.0 - _JITTER + 2.0 * _JITTER * share)
+
+    def chances(self, contenders: int) -> int:
+        """Return how many attempts can still be made, this one included, when `contenders` are there now."""
+        workload = self._call.workload
+        if not self._call.fallback_allowed or Fault.TIMEOUT not in workload.fallback_on:
+            return 1
+        return max(1, min(contenders, workload.max_attempts - len(self.tried)))
+
+    @property
+    def _deadline(self) -> float:
+        own = self._call.workload.deadline
+        return self._call.deadline if own is None else min(self._call.deadline, self._call.arrived_at + own)

@@ -1,0 +1,45 @@
+"""How much a stream's event says, to tell a stream that flows from one that drips."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from probes.dialects.complaints import decode
+from probes.dialects.sse import fields_of
+
+__all__ = ["spoken_tokens"]
+
+_TEXTS: Final = (
+    "content",
+    "text",
+    "arguments",
+    "partial_json",
+    "thinking",
+    "reasoning_content",
+    "reasoning",
+    "refusal",
+)
+_CHARACTERS_PER_TOKEN: Final = 4.0
+_MOST_LEVELS: Final = 6
+
+
+def spoken_tokens(event: bytes) -> float:
+    """Return about how many tokens of content an event carries: at least one, since most events carry just one."""
+    _, data = fields_of(event)
+    return max(1.0, _characters(decode(data), _MOST_LEVELS) / _CHARACTERS_PER_TOKEN)
+
+
+def _characters(value: Any, levels: int) -> int:
+    if not levels:
+        return 0
+    if isinstance(value, list):
+        return sum(_characters(each, levels - 1) for each in value)
+    if not isinstance(value, dict):
+        return 0
+    count = 0
+    for key, each in value.items():
+        if isinstance(each, str):
+            count += len(each) if key in _TEXTS else 0
+        else:
+            count += _characters(each, levels - 1)
+    return count

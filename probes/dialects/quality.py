@@ -1,0 +1,145 @@
+"""Whether a whole answer does what was asked: tool calls that can be made, JSON that fits, and not a refusal.
+
+What was wrong is said without a word of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from probes.dialects.complaints import decode
+from probes.surfaces import Surface
+
+__all__ = ["lacking"]
+
+_REFUSED: Final = "refused"
+_EMPTY: Final = "empty"
+_NOT_JSON: Final = "the answer is not JSON"
+_MISFIT: Final = "the answer does not fit the JSON schema"
+
+
+def lacking(surface: Surface, request_body: bytes, answer_body: bytes) -> str | None:
+    """Return what a whole answer lacks, as a few words; None where it does what was asked. Never raises."""
+    request, answer = decode(request_body), decode(answer_body)
+    if not isinstance(request, dict) or not isinstance(answer, dict):
+        return None
+    match surface:
+        case Surface.CHAT:
+            return _chat(request, answer)
+        case Surface.MESSAGES:
+            return _message(request, answer)
+        case Surface.RESPONSES:
+            return _response(request, answer)
+        case _:
+            return None
+
+
+def _chat(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
+    choices = [choice for choice in _list(answer.get("choices")) if isinstance(choice, dict)]
+    if not choices:
+        return _EMPTY
+    asked = _format(request.get("response_format"), "json_schema")
+    known = {_dict(tool.get("function")).get("name") for tool in _dicts(request.get("tools"))}
+    for choice in choices:
+        message = _dict(choice.get("message"))
+        if message.get("refusal") or choice.get("finish_reason") == "content_filter":
+            return _REFUSED
+        calls = [_dict(call.get("function")) for call in _dicts(message.get("tool_calls"))]
+        found = _first(_bad_call(call.get("name"), call.get("arguments"), known) for call in calls)
+        text = message.get("content")
+        found = found or _bad_text(text if isinstance(text, str) else "", asked, bool(calls))
+        if found:
+            return found
+    return None
+
+
+def _message(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
+    if answer.get("stop_reason") == "refusal":
+        return _REFUSED
+    parts = _dicts(answer.get("content"))
+    known = {
+        tool.get("name") for tool in _dicts(request.get("tools")) if "type" not in tool or tool["type"] == "custom"
+    }
+    calls = [part for part in parts if part.get("type") == "tool_use"]
+    found = _first(_bad_call(call.get("name"), call.get("input"), known) for call in calls)
+    asked = _format(_dict(request.get("output_config")).get("format") or request.get("output_format"), "schema")
+    text = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
+    others = any(part.get("type") != "text" for part in parts)
+    return found or _bad_text(text, asked, others)
+
+
+def _response(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
+    items = _dicts(answer.get("output"))
+    parts = [part for item in items for part in _dicts(item.get("content")) if item.get("type") == "message"]
+    if any(part.get("type") == "refusal" for part in parts):
+        return _REFUSED
+    known = {tool.get("name") for tool in _dicts(request.get("tools")) if tool.get("type") == "function"}
+    calls = [item for item in items if item.get("type") == "function_call"]
+    found = _first(_bad_call(call.get("name"), call.get("arguments"), known) for call in calls)
+    asked = _format(_dict(request.get("text")).get("format"), "schema")
+    text = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "output_text")
+    others = any(item.get("type") not in {"message", "reasoning"} for item in items)
+    return found or _bad_text(text, asked, others)
+
+
+def _bad_call(name: object, arguments: object, known: set[Any]) -> str | None:
+    if isinstance(arguments, str):
+        arguments = decode(arguments.encode("utf-8", "replace")) if arguments.strip() else {}
+    if not isinstance(arguments, dict):
+        return "the arguments of a tool call are not a JSON object"
+    return None if name in known or not known else "a call of a tool that was not offered"
+
+
+def _bad_text(text: str, asked: dict[str, Any] | None, others: object) -> str | None:
+    """Judge the text of an answer; `others` tells whether something besides text came."""
+    if not text.strip():
+        return None if others else _EMPTY
+    if asked is None:
+        return None
+    value = decode(text.encode("utf-8", "replace"))
+    if value is None and text.strip() != "null":
+        return _NOT_JSON
+    return None if not asked or _fits(value, asked) else _MISFIT
+
+
+def _format(asked: object, key: str) -> dict[str, Any] | None:
+    """Return the schema that is asked for, empty where any JSON will do, None where none is asked for."""
+    form = _dict(asked)
+    if form.get("type") == "json_object":
+        return {}
+    if form.get("type") != "json_schema":
+        return None
+    schema = form.get(key)
+    nested = schema.get("schema") if isinstance(schema, dict) and key == "json_schema" else schema
+    return nested if isinstance(nested, dict) else {}
+
+
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Return whether `value` fits; a schema that is none, or that lies elsewhere, is not the answer's fault."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 60 ms of import that few daemons need
+    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
+    from referencing import Registry  # noqa: PLC0415
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415
+
+    try:
+        Draft202012Validator.check_schema(schema)
+        return bool(Draft202012Validator(schema, registry=Registry()).is_valid(value))
+    except (SchemaError, Unresolvable, RecursionError):
+        return True
+
+
+def _first(found: Iterator[str | None]) -> str | None:
+    return next((each for each in found if each), None)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in _list(value) if isinstance(each, dict)]
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
