@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 
-from daemon.degraded.answers import AnswerMessage
+from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
 from daemon.dispatcher import Dispatcher
 from daemon.lease_desk import LeaseDesk
@@ -145,15 +146,21 @@ class Relay:
 
 @asynccontextmanager
 async def relay(
-    *scripts: Script, dialect: Dialect = Dialect.OPENAI, timeouts: Timeouts = QUICK
+    *scripts: Script | tuple[Script, ...],
+    dialect: Dialect = Dialect.OPENAI,
+    timeouts: Timeouts = QUICK,
+    answers: Path | None = None,
 ) -> AsyncIterator[tuple[Relay, list[Peer]]]:
-    """Give a relay in front of one peer for each script, or list of scripts."""
+    """Give a relay in front of one peer for each script, or tuple of scripts; it keeps answers at `answers`."""
     async with AsyncExitStack() as stack:
-        peers = [await stack.enter_async_context(peer(script)) for script in scripts]
+        all_of = [script if isinstance(script, tuple) else (script,) for script in scripts]
+        peers = [await stack.enter_async_context(peer(*each)) for each in all_of]
         one = Relay(peers, dialect, timeouts)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one.dispatcher.run)
             tasks.start_soon(one.sweep.run)
+            if answers is not None:
+                tasks.start_soon(AnswerStore(one.answers, answers, time.time).run)
             try:
                 with anyio.fail_after(20):
                     yield one, peers
