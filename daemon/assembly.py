@@ -10,6 +10,10 @@ from typing import Final, Protocol
 
 import msgspec
 
+from daemon.alerts.alarm import Alarm
+from daemon.alerts.delivery import Herald
+from daemon.alerts.policy import AlertPolicy
+from daemon.alerts.watch import Alert
 from daemon.config.configuration import Configuration
 from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
@@ -47,6 +51,7 @@ _QUESTIONS_WAITING = 1_000
 _EVIDENCE_WAITING = 10_000
 _ROWS_WAITING = 20_000
 _ANSWERS_WAITING = 1_000
+_ALERTS_WAITING = 100
 
 WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "prober": ("registry",),
@@ -54,7 +59,8 @@ WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "dispatcher": (),
     "recorder": (),
     "answers": (),
-    "session": ("dispatcher", "registry", "recorder", "answers"),
+    "herald": (),
+    "session": ("dispatcher", "registry", "recorder", "answers", "herald"),
     "control": ("dispatcher", "registry", "prober", "recorder"),
 }
 """Who posts to whom. It has no circle, so that full mailboxes cannot deadlock."""
@@ -70,6 +76,7 @@ class Mailboxes:
         self.dispatcher: Mailbox[DispatcherMessage] = Mailbox()
         self.recorder: Mailbox[RecorderMessage] = Mailbox(_ROWS_WAITING)
         self.answers: Mailbox[AnswerMessage] = Mailbox(_ANSWERS_WAITING)
+        self.herald: Mailbox[Alert] = Mailbox(_ALERTS_WAITING)
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -109,6 +116,8 @@ class Assembly:
         self.dispatcher = Dispatcher(boxes.dispatcher, configuration.routes, seed)
         self.answers = AnswerStore(boxes.answers, past.history.with_name("answers.sqlite"), time.time)
         self.rehearsals = Rehearsals()
+        self.alarm = Alarm(self._alert_policy, boxes.herald.address, boxes.recorder.address, self.clock)
+        self.herald = Herald(boxes.herald, self._alert_policy, time.time, VERSION)
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         self.prober = Prober(boxes.prober, boxes.registry.address, self.wires.open, random.Random(seed))  # noqa: S311
         boxes.prober.put(ProvidersReplaced(providers=tuple(configuration.providers.values())))
@@ -123,10 +132,13 @@ class Assembly:
         self.reload = Reload(past.load, self.in_force, audience, simulation)
         self.front = self._front()
 
+    def _alert_policy(self) -> AlertPolicy:
+        return self.in_force.configuration.alerts
+
     @property
     def actors(self) -> tuple[Runs, ...]:
         """Everything that has to be started."""
-        return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers)
+        return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers, self.herald)
 
     def _front(self) -> Front:
         controls = Controls(
@@ -144,6 +156,7 @@ class Assembly:
             registry=self.boxes.registry.address,
             recorder=self.boxes.recorder.address,
             metrics=self.metrics,
+            alarm=self.alarm,
             clock=self.clock,
         )
 

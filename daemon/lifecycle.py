@@ -144,6 +144,7 @@ async def _keep_posted(assembly: Assembly, notifier: Notifier) -> None:
     period = min(_STATUS_S, (notifier.watchdog_s or _STATUS_S * 2) / 2)
     while True:
         view = await assembly.desk.view()
+        assembly.alarm.look(view.snapshot)
         notifier.status(_status_line(view.snapshot))
         notifier.alive()
         await anyio.sleep(period)

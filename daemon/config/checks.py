@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from daemon.alerts.policy import AlertPolicy
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings, WorkloadSettings
@@ -15,7 +17,15 @@ from probes.policy import Dialect
 from state.faults import ENTITLEMENT, NEVER_FALLBACK_ON, Fault
 from state.policy import HealthPolicy
 
-__all__ = ["check_base_url", "check_health", "check_providers", "check_targets", "check_workloads", "parse_listen"]
+__all__ = [
+    "check_alerts",
+    "check_base_url",
+    "check_health",
+    "check_providers",
+    "check_targets",
+    "check_workloads",
+    "parse_listen",
+]
 
 _MOST_PORT = 65535
 
@@ -62,6 +72,19 @@ def check_health(path: KeyPath, health: HealthPolicy, problems: Problems) -> Non
         problems.add((*path, "window"), "window must be longer than nothing")
     if not 0 < health.cooldown.base <= health.cooldown.max:
         problems.add((*path, "cooldown"), "cooldown needs 0 < base <= max")
+
+
+def check_alerts(alerts: AlertPolicy, problems: Problems) -> None:
+    """Note what is wrong with how operators are to be told; a webhook may hold a token and is not repeated."""
+    if alerts.webhook and not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", alerts.webhook):
+        problems.add(("alerts", "webhook"), "webhook must be an http:// or https:// URL without credentials")
+    if not 0 < alerts.fallback_rate <= 1:
+        text = f"fallback_rate is {alerts.fallback_rate:g}; give a share in (0, 1]"
+        problems.add(("alerts", "fallback_rate"), text)
+    for key in ("timeout", "every", "window"):
+        if getattr(alerts, key) <= 0:
+            problems.add(("alerts", key), f"{key} must be longer than nothing")
+    _positive(("alerts", "min_requests"), alerts.min_requests, problems)
 
 
 def check_workloads(workloads: Mapping[str, WorkloadSettings], problems: Problems) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from daemon.alerts.policy import AlertPolicy
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from probes.policy import Provider
 from state.durations import Seconds
@@ -34,6 +35,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     workloads: Mapping[str, Workload]
     daemon: DaemonPolicy = DaemonPolicy()
     history: HistoryPolicy = HistoryPolicy()
+    alerts: AlertPolicy = AlertPolicy()
     source: str = ""
     """The files that it came from, or `environment`, or `demo`."""
     warnings: tuple[str, ...] = ()

@@ -8,7 +8,15 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from daemon.config.checks import check_health, check_providers, check_targets, check_workloads, parse_listen
+from daemon.alerts.policy import AlertPolicy
+from daemon.config.checks import (
+    check_alerts,
+    check_health,
+    check_providers,
+    check_targets,
+    check_workloads,
+    parse_listen,
+)
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
 from daemon.config.files import Document, read_files
@@ -59,6 +67,7 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
             log_level=settings.daemon.log_level,
         ),
         history=settings.history,
+        alerts=settings.alerts,
         source=", ".join(map(str, files)),
         warnings=_lines(document, warnings),
     )
@@ -86,8 +95,11 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     check_providers(providers, problems)
     check_workloads(workloads, problems)
     _check_references(table.get("workloads"), _served(named), problems)
+    alerts = read_struct(AlertPolicy, table.get("alerts", {}), ("alerts",), problems)
+    check_alerts(alerts, problems)
     return FileSettings(
         version=1,
+        alerts=alerts,
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),
         providers=providers,
         workloads=workloads,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from daemon.alerts.policy import AlertPolicy
 from daemon.routing.policy import DegradedPolicy, Strategy, StreamFloor, StreamRecovery
 from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
 from state.durations import Seconds, parse_duration
@@ -99,3 +100,4 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     workloads: dict[str, WorkloadSettings] = msgspec.field(default_factory=dict)
     health: HealthPolicy = HealthPolicy()
     history: HistoryPolicy = HistoryPolicy()
+    alerts: AlertPolicy = AlertPolicy()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
+from daemon.alerts.alarm import Alarm
 from daemon.metrics import Metrics
 from daemon.relay.calls import ClientCall
 from daemon.relay.headers import Story
@@ -30,6 +31,7 @@ class Witnesses(msgspec.Struct, frozen=True):
     registry: Address[RegistryMessage]
     recorder: Address[RecorderMessage]
     metrics: Metrics
+    alarm: Alarm
     clock: Callable[[], float]
 
 
@@ -86,6 +88,7 @@ class Journal:
         )
         self._witnesses.recorder.post(row)
         self._witnesses.metrics.attempted(target, outcome)
+        self._witnesses.alarm.attempted(target, outcome)
 
     def fell_back(self, origin: TargetName, onto: TargetName, why: Outcome) -> None:
         """Note a step from a target that failed, or was passed over, to the next: never silently."""
@@ -148,4 +151,5 @@ class Journal:
             client_retry=call.client_retry,
         )
         self._witnesses.recorder.post(row)
+        self._witnesses.alarm.ended(row, story.fallback_from)
         self._witnesses.metrics.ended(row, max(0.0, latency_s - story.queue_s - story.upstream_s))

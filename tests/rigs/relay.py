@@ -11,6 +11,9 @@ from typing import Any
 
 import anyio
 
+from daemon.alerts.alarm import Alarm
+from daemon.alerts.policy import AlertPolicy
+from daemon.alerts.watch import Alert
 from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
 from daemon.dispatcher import Dispatcher
@@ -92,6 +95,7 @@ class Relay:
         self.evidence: Mailbox[RegistryMessage] = Mailbox()
         self.answers: Mailbox[AnswerMessage] = Mailbox()
         self.rehearsals = Rehearsals()
+        self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
         box: Mailbox[Any] = Mailbox()
@@ -118,7 +122,8 @@ class Relay:
                 **more,
             }
         )
-        witnesses = Witnesses(self.evidence.address, self.rows.address, Metrics("test"), time.monotonic)
+        alarm = Alarm(AlertPolicy, self.alerts.address, self.rows.address, time.monotonic)
+        witnesses = Witnesses(self.evidence.address, self.rows.address, Metrics("test"), alarm, time.monotonic)
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
         forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
         shelf = Shelf(self.answers.address, time.time)

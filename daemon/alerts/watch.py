@@ -1,0 +1,163 @@
+"""What is worth an alert: counts of the last minutes for each workload, and the refusals of each target's key.
+
+It is told of every request on the request's own turn, so it keeps a few numbers in buckets of time and no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from daemon.alerts.policy import AlertPolicy
+from state.faults import ENTITLEMENT, Fault
+from state.targets import TargetName
+
+__all__ = ["Alert", "AlertKind", "Answered", "Recent", "Watch"]
+
+_BUCKETS: Final = 10
+
+
+class AlertKind(StrEnum):
+    """What an alert is about."""
+
+    TOTAL_FAILURE = "total_failure"
+    FALLBACK_RATE = "fallback_rate"
+    CREDENTIAL = "credential"
+
+
+class Answered(StrEnum):
+    """How a request ended for its client."""
+
+    WELL = "well"
+    BY_FALLBACK = "by_fallback"
+    DEGRADED = "degraded"
+    """By a text in place of an answer, in the error or not."""
+    FAILED = "failed"
+    """No target answered."""
+    OTHERWISE = "otherwise"
+    """The caller left, or its request was refused for what it is: nobody else's affair."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to tell."""
+
+    at: float
+    """Monotonic seconds."""
+    kind: AlertKind
+    workload: str | None = None
+    target: TargetName | None = None
+    message: str
+    held_back: int = 0
+    """How many of the same were not told since the last one."""
+
+    @property
+    def key(self) -> tuple[AlertKind, str | None, TargetName | None]:
+        """What it has in common with those that are the same alert."""
+        return (self.kind, self.workload, self.target)
+
+
+class Recent(msgspec.Struct):
+    """How the requests of one workload ended lately."""
+
+    requests: int = 0
+    fallbacks: int = 0
+    degraded: int = 0
+    failed: int = 0
+
+    @property
+    def share(self) -> float:
+        """The share that no primary path answered."""
+        return (self.fallbacks + self.degraded + self.failed) / max(1, self.requests)
+
+
+class Watch:
+    """Counts, and says what is worth an alert. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self._counts: dict[str, dict[int, Recent]] = {}
+        self._told: dict[tuple[AlertKind, str | None, TargetName | None], tuple[float, int]] = {}
+        self._refused: set[TargetName] = set()
+
+    def ended(self, workload: str, answered: Answered, policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
+        """Take in the end of a request; return what is to be told now."""
+        if answered is Answered.OTHERWISE:
+            return ()
+        self._count(workload, answered, policy, now)
+        if answered is Answered.WELL:
+            return ()
+        alerts = []
+        if answered in {Answered.FAILED, Answered.DEGRADED}:
+            message = f"no target of the workload {workload} answered"
+            alerts.append(Alert(at=now, kind=AlertKind.TOTAL_FAILURE, workload=workload, message=message))
+        recent = self.recent(policy, now)[workload]
+        if recent.requests >= policy.min_requests and recent.share > policy.fallback_rate:
+            message = (
+                f"{recent.share:.0%} of the last {recent.requests} requests of the workload {workload} "
+                "were not answered by its primary path"
+            )
+            alerts.append(Alert(at=now, kind=AlertKind.FALLBACK_RATE, workload=workload, message=message))
+        return self._due(alerts, policy, now)
+
+    def faulted(self, target: TargetName, fault: Fault, policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
+        """Take in a fault of a target; return what is to be told of its key."""
+        if fault not in ENTITLEMENT and fault is not Fault.QUOTA:
+            return ()
+        first, self._refused = target not in self._refused, self._refused | {target}
+        what = {Fault.QUOTA: "has spent its quota", Fault.MODEL_NOT_FOUND: "does not know its model"}
+        message = f"{target} {what.get(fault, f'refuses its key ({fault.value})')}: check the provider's account"
+        alert = Alert(at=now, kind=AlertKind.CREDENTIAL, target=target, message=message)
+        return self._due([alert], policy, now) if first or self._rested(alert, policy, now) else ()
+
+    def succeeded(self, target: TargetName) -> None:
+        """Take in that a target's key works: its next refusal is news again."""
+        if target in self._refused:
+            self._refused.discard(target)
+            self._told.pop((AlertKind.CREDENTIAL, None, target), None)
+
+    def recent(self, policy: AlertPolicy, now: float) -> Mapping[str, Recent]:
+        """Return how the requests of each workload ended within the policy's window."""
+        oldest = self._bucket(policy, now) - _BUCKETS + 1
+        totals: dict[str, Recent] = {}
+        for workload, buckets in self._counts.items():
+            total = totals[workload] = Recent()
+            for number, counted in buckets.items():
+                if number >= oldest:
+                    total.requests += counted.requests
+                    total.fallbacks += counted.fallbacks
+                    total.degraded += counted.degraded
+                    total.failed += counted.failed
+        return totals
+
+    def _count(self, workload: str, answered: Answered, policy: AlertPolicy, now: float) -> None:
+        buckets = self._counts.setdefault(workload, {})
+        number = self._bucket(policy, now)
+        counted = buckets.get(number)
+        if counted is None:
+            for old in [each for each in buckets if each <= number - _BUCKETS]:
+                del buckets[old]
+            counted = buckets[number] = Recent()
+        counted.requests += 1
+        counted.fallbacks += answered is Answered.BY_FALLBACK
+        counted.degraded += answered is Answered.DEGRADED
+        counted.failed += answered is Answered.FAILED
+
+    def _bucket(self, policy: AlertPolicy, now: float) -> int:
+        return int(now * _BUCKETS / policy.window)
+
+    def _due(self, alerts: list[Alert], policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
+        due = []
+        for alert in alerts:
+            told_at, held_back = self._told.get(alert.key, (-policy.every, 0))
+            if now - told_at >= policy.every:
+                due.append(msgspec.structs.replace(alert, held_back=held_back))
+                self._told[alert.key] = (now, 0)
+            else:
+                self._told[alert.key] = (told_at, held_back + 1)
+        return tuple(due)
+
+    def _rested(self, alert: Alert, policy: AlertPolicy, now: float) -> bool:
+        return now - self._told.get(alert.key, (now, 0))[0] >= policy.every
