@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+import anyio
 import msgspec
 
 from daemon.alerts.alarm import Alarm
@@ -15,13 +16,13 @@ from daemon.alerts.delivery import Herald
 from daemon.alerts.policy import AlertPolicy
 from daemon.alerts.watch import Alert
 from daemon.config.configuration import Configuration
+from daemon.control.face import ControlFace
+from daemon.control.operating import Controls, Tail
 from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
 from daemon.dispatcher import Dispatcher
 from daemon.faces.client import ClientFace
-from daemon.faces.control import ControlFace
 from daemon.faces.front import Front
-from daemon.faces.operating import Controls
 from daemon.faces.vitals import Vitals
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
@@ -141,6 +142,7 @@ class Assembly:
         return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers, self.herald)
 
     def _front(self) -> Front:
+        stopping = anyio.Event()
         controls = Controls(
             desk=self.desk,
             registry=self.boxes.registry.address,
@@ -150,6 +152,9 @@ class Assembly:
             reload=self.reload.by,
             version=VERSION,
             started_at=self.clock(),
+            rehearsals=self.rehearsals,
+            recent=self.alarm.recent,
+            tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
         )
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
         witnesses = Witnesses(
@@ -171,4 +176,5 @@ class Assembly:
             ClientFace(self.in_force, around, self.clock),
             ControlFace(controls, self.in_force, self.clock),
             Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
+            stopping,
         )

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 from aiohttp import web
 
+from daemon.control.face import ControlFace
 from daemon.faces.client import ClientFace, new_request_id
-from daemon.faces.control import ControlFace
 from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body
 from daemon.faces.vitals import Vitals
 from probes.policy import Dialect
@@ -25,8 +25,9 @@ _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(
 class Front:
     """Hands each request to its face, and knows how many are under way."""
 
-    def __init__(self, client: ClientFace, control: ControlFace, vitals: Vitals) -> None:
-        """Open towards three faces."""
+    def __init__(self, client: ClientFace, control: ControlFace, vitals: Vitals, stopping: anyio.Event) -> None:
+        """Open towards three faces; `stopping` is set once no request is to stay."""
+        self._stopping = stopping
         self._client = client
         self._control = control
         self._vitals = vitals
@@ -51,6 +52,7 @@ class Front:
     async def empty(self) -> None:
         """Close every connection after its answer from now on, and wait until no request is under way."""
         self._closing = True
+        self._stopping.set()
         if self._under_way:
             await self._emptied.wait()
 

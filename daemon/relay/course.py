@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 from msgspec.structs import replace
 
-from daemon.relay.calls import ClientCall, Failed
+from daemon.relay.calls import ClientCall, Failed, Streamed
 from daemon.relay.refusing import Tried
 from daemon.routing.chain import Onward, Situation, Stop, next_step
 from daemon.routing.leases import Lease, RouteQuery
@@ -39,6 +39,8 @@ class Course:
         """The request that asks for the rest of a stream that broke; empty while none did."""
         self.last_failure: Failed | None = None
         self.usage = Usage()
+        self.left_with: Streamed | None = None
+        """The stream that a client had whole when it left."""
         self._onward: Onward | None = None
         self._more_than = 0
 
@@ -109,10 +111,11 @@ class Course:
         """Return the seconds to wait before a target is asked that has just failed, 0.0 for any other."""
         if not self.tried or self.tried[-1][0] != lease.target:
             return 0.0
+        hint_s = self.tried[-1][1].retry_after_s or 0.0
         share = (
             lease.choice.seed * 0x9E3779B1 & 0xFFFF
         ) / 0xFFFF  # Knuth's multiplicative hash: jitter without a clock
-        return _RETRY_S * (1.0 - _JITTER + 2.0 * _JITTER * share)
+        return hint_s + _RETRY_S * (1.0 - _JITTER + 2.0 * _JITTER * share)
 
     def chances(self, contenders: int) -> int:
         """Return how many attempts can still be made, this one included, when `contenders` are there now."""

@@ -99,6 +99,13 @@ class Exchange:
             self._gear.sweep.drop(self._watch)
         return self._timed_out()
 
+    @property
+    def whole(self) -> Streamed | None:
+        """The stream where the client has all of it: many leave with its last event, before its own end."""
+        if not self._passed or not self._reader.finished or self._reader.diagnosis is not None:
+            return None
+        return Streamed(outcome=self._outcome(None, ""), usage=self._reader.usage)
+
     def abandoned(self) -> Outcome:
         """Return the outcome of an exchange whose client left: nobody's fault."""
         return self._outcome(Fault.CANCELLED, "the client left")

@@ -10,7 +10,7 @@ from daemon.faces.refusals import LONGEST_RETRY_AFTER_S, Refusal, RefusalKind
 from daemon.relay.calls import Answer, ClientCall, Failed
 from daemon.relay.headers import answer_headers
 from daemon.routing.leases import NoLease, NoLeaseReason
-from state.faults import FAULT_RULES, Blame, Fault
+from state.faults import FAULT_RULES, Blame
 from state.outcome import Outcome
 from state.targets import TargetName
 
@@ -87,8 +87,7 @@ def passed_on(failed: Failed, own: Mapping[str, str], tried: Sequence[Tried]) ->
     if wait is not None and 0 < wait <= LONGEST_RETRY_AFTER_S:
         headers["retry-after"] = str(max(1, round(wait)))
     fault = failed.outcome.fault
-    if fault is not Fault.INVALID_REQUEST:
-        headers["x-should-retry"] = "false"
+    headers["x-should-retry"] = "false"
     callers_own = fault is None or FAULT_RULES[fault].blame is Blame.CALLER
     body = failed.body if callers_own else _signed(failed.body, f"fairlead tried {_told(tried)}")
     return Answer(status=failed.status, headers=headers, body=body)

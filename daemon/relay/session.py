@@ -72,8 +72,17 @@ class Session:
         try:
             return await self._answer()
         except (ClientLeft, anyio.get_cancelled_exc_class()):
-            self._journal.ended(Ending(outcome="cancelled", status=_LEFT))
+            self._left()
             raise
+
+    def _left(self) -> None:
+        """Write down a client that left: where it had the whole stream, that was an answer."""
+        whole = self._course.left_with
+        if whole is None:
+            self._journal.ended(Ending(outcome="cancelled", status=_LEFT))
+            return
+        self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
+        self._journal.ended(Ending(outcome="ok", status=200, last=whole.outcome, usage=whole.usage))
 
     async def _answer(self) -> Answer | None:
         if self._call.workload.max_input_tokens is not None and (
@@ -152,7 +161,8 @@ class Session:
                 return await self._voice.while_quiet(lambda: exchange.run(request, self._voice))
             return await exchange.run(request, self._voice)
         except (ClientLeft, anyio.get_cancelled_exc_class()):
-            self._journal.attempted(lease.target, exchange.abandoned())
+            whole = self._course.left_with = exchange.whole
+            self._journal.attempted(lease.target, exchange.abandoned() if whole is None else whole.outcome)
             raise
 
     def _terms(self, lease: Lease, provider: Provider) -> Terms:

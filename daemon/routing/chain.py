@@ -13,7 +13,7 @@ from state.outcome import Outcome
 __all__ = ["SHORT_HINT_S", "Onward", "Situation", "Step", "Stop", "next_step"]
 
 SHORT_HINT_S: Final = 2.0
-"""A rate limit that ends later than this is not waited for at the same target."""
+"""A target that asks to be left alone for longer is not asked again."""
 _NO_ROOM: Final = frozenset({Fault.RATE_LIMITED, Fault.QUOTA})
 
 
@@ -77,7 +77,10 @@ def next_step(workload: Workload, situation: Situation) -> Step:
 def _again_helps(fault: Fault, outcome: Outcome) -> bool:
     if FAULT_RULES[fault].retry is not Retry.ALONE:
         return False
-    return fault is not Fault.RATE_LIMITED or 0.0 < (outcome.retry_after_s or 0.0) <= SHORT_HINT_S
+    hint_s = outcome.retry_after_s
+    if hint_s is not None and hint_s > SHORT_HINT_S:
+        return False
+    return fault is not Fault.RATE_LIMITED or bool(hint_s)
 
 
 def _why_not_elsewhere(workload: Workload, fault: Fault, situation: Situation) -> str:

@@ -24,8 +24,10 @@ WALL_CLOCKS = {
     "time.time_ns",
 }
 USES_A_THREAD = {
+    "daemon/control/eventing.py": "events are read from the history, which is on a disk",
+    "daemon/control/explaining.py": "a request's story is read from the history, which is on a disk",
     "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
-    "daemon/faces/control.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
+    "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",
 }
 

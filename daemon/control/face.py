@@ -11,8 +11,11 @@ import anyio.to_thread
 import msgspec
 from aiohttp import web
 
-from daemon.faces import picture
-from daemon.faces.operating import VERBS, Controls, Operating, Problem, existing_target, json_body, problem
+from daemon.control import picture
+from daemon.control.eventing import Eventing
+from daemon.control.explaining import explained
+from daemon.control.operating import VERBS, Controls, Operating, Problem, existing_target, json_body, problem
+from daemon.control.reporting import Report, Reporting
 from daemon.faces.refusals import RefusalKind, problem_body
 from daemon.in_force import InForce
 from daemon.routing.leases import DispatcherView, RouteQuery
@@ -43,10 +46,15 @@ class ControlFace:
         self._operating = Operating(controls, in_force, clock)
         self._in_force = in_force
         self._clock = clock
+        self._eventing = Eventing(controls.tail)
+        self._reporting = Reporting(controls.registry, controls.recorder, clock)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         try:
+            if request.path == "/fairlead/v1/events" and request.method == "GET":
+                await self._flushed()
+                return await self._eventing.stream(request)
             answer = await self._dispatch(request)
         except Problem as refused:
             body = problem_body(refused.refusal)
@@ -60,6 +68,11 @@ class ControlFace:
                 answer = await self._read(request, words)
             case "POST", ["sql"]:
                 answer = await self._sql(await json_body(request, _Sql))
+            case "POST", ["report"]:
+                report = await json_body(request, Report)
+                answer = self._reporting.take(report, await self._controls.desk.view())
+            case "POST", ["mock-fault"]:
+                answer = await self._operating.rehearse(request)
             case "POST", ["reload"]:
                 answer = await self._operating.reload(request)
             case "POST", ["targets", provider, *model, verb] if verb in VERBS:
@@ -71,8 +84,8 @@ class ControlFace:
             raise problem(
                 RefusalKind.NOT_FOUND,
                 f"There is no {request.method} {request.path}. Under /fairlead/v1/ there are GET status, targets, "
-                "targets/{provider}/{model}, workloads, route?workload=W; POST sql, reload and "
-                "targets/{provider}/{model}/drain, /resume, /probe.",
+                "targets/{provider}/{model}, workloads, route?workload=W, explain/{request_id}, events; POST sql, "
+                "report, mock-fault, reload and targets/{provider}/{model}/drain, /resume, /probe.",
             )
         return answer
 
@@ -84,6 +97,9 @@ class ControlFace:
                 return {words[0]: (await self._status())[words[0]]}
             case ["route"]:
                 return await self._route(request)
+            case ["explain", request_id]:
+                await self._flushed()
+                return await explained(self._controls.tail.path, request_id)
             case ["targets", provider, *model]:
                 return await self._target(provider, "/".join(model))
             case _:
@@ -93,13 +109,15 @@ class ControlFace:
         view = await self._controls.desk.view()
         now = self._clock()
         state = self._controls.recorder_state()
-        workloads = picture.workload_picture(view, now)
+        recent = self._controls.recent()
+        workloads = picture.workload_picture(view, now, recent)
         return {
             "version": self._controls.version,
             "pid": os.getpid(),
             "ready": all(workload["available"] for workload in workloads),
             "uptime_s": round(now - self._controls.started_at, 1),
-            "problems": picture.problems(view, state, self._in_force, now),
+            "problems": [*picture.problems(view, state, self._in_force, now), *picture.degraded_problems(recent)],
+            "rehearsals": [msgspec.to_builtins(order) for order in self._controls.rehearsals.pending()],
             "targets": [picture.target_picture(health, view, now) for health in view.snapshot.targets.values()],
             "workloads": workloads,
             "history": picture.history_picture(state),
@@ -123,11 +141,15 @@ class ControlFace:
         choice = await self._controls.desk.preview(query)
         return picture.route_picture(choice, view, picture.base_urls(self._in_force))
 
-    async def _sql(self, asked: _Sql) -> dict[str, Any]:
+    async def _flushed(self) -> None:
+        """Let what has just happened reach the file: whoever asks wants to see it."""
         saved: Reply[bool] = Reply()
         self._controls.recorder.post(FlushRequested(reply=saved))
-        with anyio.move_on_after(_FLUSH_S):  # whoever asks wants to see what has just happened
+        with anyio.move_on_after(_FLUSH_S):
             await saved.wait()
+
+    async def _sql(self, asked: _Sql) -> dict[str, Any]:
+        await self._flushed()
         path = self._controls.recorder_state().path
         try:
             table = await anyio.to_thread.run_sync(lambda: run_query(path, asked.query, limits=QueryLimits()))

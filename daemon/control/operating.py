@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import anyio
 import msgspec
 from aiohttp import web
 
+from daemon.alerts.watch import Recent
 from daemon.faces.peers import Peer, peer_of
 from daemon.faces.refusals import Refusal, RefusalKind
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
+from daemon.rehearsals import Rehearsal, Rehearsals
 from daemon.routing.leases import DispatcherView
 from probes.prober import ProbeRequested, ProberMessage
+from state.faults import Fault
 from state.history.recorder import RecorderState
-from state.history.rows import RecorderMessage
+from state.history.rows import OperationRow, RecorderMessage
 from state.mailbox import Address, Reply
 from state.messages import DrainRequested, RegistryMessage, ResumeRequested
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName
 
-__all__ = ["VERBS", "Controls", "Operating", "Problem", "existing_target", "json_body", "problem"]
+__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "existing_target", "json_body", "problem"]
 
 T = TypeVar("T")
+_UNREHEARSED: Final = frozenset({Fault.CANCELLED, Fault.INVALID_REQUEST, Fault.CUT})
 VERBS: Final = frozenset({"drain", "resume", "probe"})
 _PATIENCE_S = 15.0
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """What following the history needs."""
+
+    path: Callable[[], Path]
+    stopping: anyio.Event
+    """Set once the daemon ends: streams must end then, or they would hold it up."""
+    wall: Callable[[], float]
+    """Unix seconds."""
 
 
 class Controls(msgspec.Struct, frozen=True):
@@ -41,11 +56,23 @@ class Controls(msgspec.Struct, frozen=True):
     """Swaps the configuration on behalf of the named user; returns the problems, none where it is in force."""
     version: str
     started_at: float
+    rehearsals: Rehearsals
+    recent: Callable[[], Mapping[str, Recent]]
+    """How the requests of each workload ended lately."""
+    tail: Tail
 
 
 class _Drain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     for_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     reason: str = ""
+
+
+class _Rehearse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    workload: str
+    fault: Fault
+    count: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
+    target: str | None = None
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
 
 
 class _Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +104,34 @@ class Operating:
             message = "The new configuration is invalid and was not put in force; the old one still is."
             raise Problem(Refusal(kind=RefusalKind.INVALID_CONFIGURATION, message=message, problems=problems))
         return {"ok": True, "source": self._in_force.configuration.source}
+
+    async def rehearse(self, request: web.BaseRequest) -> dict[str, Any]:
+        """Order a fault for the next requests of a workload. Raises Problem where that may or can not be."""
+        peer = self._operator(request)
+        asked = await json_body(request, _Rehearse)
+        workload = self._in_force.routes.workloads.get(asked.workload)
+        if workload is None:
+            known = ", ".join(self._in_force.routes.workloads)
+            raise problem(RefusalKind.WORKLOAD_UNKNOWN, f"No workload is called {asked.workload!r}; there are {known}.")
+        if asked.fault in _UNREHEARSED:
+            raise problem(RefusalKind.INVALID_REQUEST, f"{asked.fault} is the client's own; no target can have it.")
+        if asked.target is not None and asked.target not in workload.targets:
+            raise problem(RefusalKind.NOT_FOUND, f"{asked.target!r} is no target of {asked.workload}.")
+        target = None if asked.target is None else TargetName(asked.target)
+        order = Rehearsal(
+            workload=asked.workload,
+            fault=asked.fault,
+            count=asked.count,
+            target=target,
+            attempts=asked.attempts,
+            by=peer.name,
+        )
+        self._controls.rehearsals.order(order)
+        reason = f"{asked.fault.value} for {asked.count} requests of {asked.workload}"
+        self._controls.recorder.post(
+            OperationRow(at=self._clock(), verb="mock-fault", target=target, by=peer.name, reason=reason)
+        )
+        return {"workload": asked.workload, "fault": asked.fault, "count": asked.count, "target": target}
 
     async def operate(self, request: web.BaseRequest, verb: str, target: TargetName) -> dict[str, Any]:
         """Drain, resume or probe `target`. Raises Problem where the caller may not."""

@@ -5,8 +5,11 @@ Times are given as what is left of them, in seconds, and latencies in millisecon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from daemon.alerts.watch import Recent
 from daemon.in_force import InForce
 from daemon.routing.availability import available_targets
 from daemon.routing.leases import Candidate, Choice, DispatcherView
@@ -17,6 +20,7 @@ from state.targets import split_target
 
 __all__ = [
     "base_urls",
+    "degraded_problems",
     "history_picture",
     "problems",
     "route_picture",
@@ -59,7 +63,9 @@ def target_picture(health: TargetHealth, view: DispatcherView, now: float) -> di
     }
 
 
-def workload_picture(view: DispatcherView, now: float) -> list[dict[str, Any]]:
+def workload_picture(
+    view: DispatcherView, now: float, recent: Mapping[str, Recent] = MappingProxyType({})
+) -> list[dict[str, Any]]:
     """Return every workload as `status` shows it."""
     return [
         {
@@ -69,8 +75,24 @@ def workload_picture(view: DispatcherView, now: float) -> list[dict[str, Any]]:
             "available": list(available_targets(workload, view, now)),
             "default": workload.default,
             "waiting": view.waiting.get(workload.name, 0),
+            "recent": _counted(recent.get(workload.name)),
         }
         for workload in view.routes.workloads.values()
+    ]
+
+
+def _counted(recent: Recent | None) -> dict[str, int]:
+    counted = recent or Recent()
+    return {name: getattr(counted, name) for name in Recent.__struct_fields__}
+
+
+def degraded_problems(recent: Mapping[str, Recent]) -> list[str]:
+    """Return a line for each workload that lately had to say something in place of an answer."""
+    return [
+        f"workload {name}: no target answered {counted.degraded + counted.failed} of its last {counted.requests} "
+        f"requests, {counted.degraded} were given a degraded answer"
+        for name, counted in recent.items()
+        if counted.degraded + counted.failed
     ]
 
 
