@@ -39,12 +39,15 @@ class Rehearsals:
         else:
             self._open.pop(rehearsal.workload, None)
 
-    def take(self, workload: str, target: TargetName, number: int) -> Rehearsal | None:
-        """Return the order that attempt `number` (from 1) of a request at `target` falls under; None for most."""
-        order = self._open.get(workload)
+    def take(self, workload: str, target: TargetName, number: int, held: Rehearsal | None = None) -> Rehearsal | None:
+        """Return the order that attempt `number` (from 1) of a request at `target` falls under; None for most.
+
+        `held` is the order under which an earlier attempt of the same request fell: one request counts once.
+        """
+        order = held or self._open.get(workload)
         if order is None or number > order.attempts or order.target not in {None, target}:
             return None
-        if number == 1 or order.target is not None:
+        if held is None:
             self.order(msgspec.structs.replace(order, count=order.count - 1))
         return order
 

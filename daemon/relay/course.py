@@ -9,6 +9,7 @@ from typing import Final
 import anyio
 from msgspec.structs import replace
 
+from daemon.rehearsals import Rehearsal
 from daemon.relay.calls import ClientCall, Failed, Streamed
 from daemon.relay.refusing import Tried
 from daemon.routing.chain import Onward, Situation, Stop, next_step
@@ -41,6 +42,8 @@ class Course:
         self.usage = Usage()
         self.left_with: Streamed | None = None
         """The stream that a client had whole when it left."""
+        self.rehearsal: Rehearsal | None = None
+        """The order under which its attempts fail though nobody was asked."""
         self._onward: Onward | None = None
         self._more_than = 0
 

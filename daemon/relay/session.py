@@ -136,8 +136,10 @@ class Session:
         story = self._journal.story
         story.target = lease.target
         story.attempts += 1
-        rehearsal = self._around.rehearsals.take(self._call.workload.name, lease.target, story.attempts)
+        workload, held = self._call.workload.name, self._course.rehearsal
+        rehearsal = self._around.rehearsals.take(workload, lease.target, story.attempts, held)
         if rehearsal is not None:
+            self._course.rehearsal = rehearsal
             reason = f"a rehearsal that {rehearsal.by} ordered"
             result: ExchangeResult = Failed(Outcome(fault=rehearsal.fault, reason=reason, at_fault=Blame.OURSELVES))
         else:
