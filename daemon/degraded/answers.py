@@ -130,7 +130,8 @@ class AnswerStore:
 
     def _keep(self, connection: sqlite3.Connection, kept: list[AnswerKept]) -> None:
         now = self._wall()
-        rows = [(one.key, now, one.model, one.text, len(one.text.encode("utf-8", "replace"))) for one in kept]
+        texts = [one.text.encode("utf-8", "replace") for one in kept]  # a lone surrogate is none that SQLite takes
+        rows = [(one.key, now, one.model, text.decode(), len(text)) for one, text in zip(kept, texts, strict=True)]
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(_KEEP, [row for row in rows if row[-1] <= _MOST_BYTES])
         limits = kept[-1].limits

@@ -122,7 +122,7 @@ def _response(rendered: Rendered, status: str) -> dict[str, Any]:
         "usage": {
             **_NO_TOKENS,
             "total_tokens": 0,
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens_details": {"reasoning_tokens": 0},
         }
         if status == "completed"

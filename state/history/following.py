@@ -20,7 +20,7 @@ __all__ = ["MOST_AT_ONCE", "Event", "Point", "events_after", "newest_point", "pa
 MOST_AT_ONCE: Final = 500
 """Events that are read at once."""
 _TABLES: Final = {"f": "fallback", "t": "transition", "p": "probe", "o": "operation", "a": "alert"}
-_POINT: Final = re.compile(r"f(\d{1,18})\.t(\d{1,18})\.p(\d{1,18})\.o(\d{1,18})\.a(\d{1,18})")
+_POINT: Final = re.compile(r"f([0-9]{1,18})\.t([0-9]{1,18})\.p([0-9]{1,18})\.o([0-9]{1,18})\.a([0-9]{1,18})")
 
 
 class Point(NamedTuple):
