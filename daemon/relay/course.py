@@ -17,7 +17,7 @@ from daemon.routing.leases import Lease, RouteQuery
 from daemon.routing.policy import StreamRecovery
 from probes.dialects.needs import Needs, needs_of
 from state.faults import Fault
-from state.outcome import Usage
+from state.outcome import Outcome, Usage
 from state.targets import TargetName
 
 __all__ = ["Course"]
@@ -25,6 +25,7 @@ __all__ = ["Course"]
 _RETRY_S: Final = 0.2
 """Before the same target is asked again: longer than a restart of its front end, shorter than a person notices."""
 _JITTER: Final = 0.5
+_MENDED_BY_STRENGTH: Final = frozenset({Fault.CONTENT_FILTER, Fault.BAD_REPLY})
 _TAKES_MORE: Final = frozenset({Fault.CONTEXT_LENGTH, Fault.TOO_LARGE})
 
 
@@ -44,6 +45,8 @@ class Course:
         """The stream that a client had whole when it left."""
         self.rehearsal: Rehearsal | None = None
         """The order under which its attempts fail though nobody was asked."""
+        self.stronger: TargetName | None = None
+        """Whom the workload escalates to, once that is what is left."""
         self._onward: Onward | None = None
         self._more_than = 0
 
@@ -55,7 +58,8 @@ class Course:
     @property
     def may_escalate(self) -> bool:
         """Whether a stronger model may still be asked."""
-        return self._call.fallback_allowed and self._clock() < self._call.deadline
+        attempts = len(self.tried) < self._call.workload.max_attempts
+        return attempts and self._call.fallback_allowed and self._clock() < self._call.deadline
 
     @property
     def may_continue(self) -> bool:
@@ -64,8 +68,24 @@ class Course:
         wanted = workload.stream_recovery is StreamRecovery.CONTINUE and self._call.fallback_allowed
         return wanted and len(self.tried) < workload.max_attempts and self._clock() < self._call.deadline
 
+    def escalates(self, outcome: Outcome) -> bool:
+        """Return whether the stronger model is asked after a failure that nothing else follows, and remember it.
+
+        A refusal and an answer that is none are what a stronger model may mend; the workload has named one for that.
+        """
+        onto = self._call.workload.escalate
+        if onto is None or self.stronger is not None or self.continued or outcome.fault not in _MENDED_BY_STRENGTH:
+            return False
+        if not self.may_escalate or any(target == onto for target, _ in self.tried):
+            return False
+        self.stronger = onto
+        return True
+
     def query(self) -> RouteQuery:
         """Return what to ask the dispatcher for now."""
+        return self._query() if self.stronger is None else self.escalation(self.stronger)
+
+    def _query(self) -> RouteQuery:
         workload, onward = self._call.workload, self._onward
         again = self.tried[-1][0] if onward is not None and onward.again and not self.continued else None
         return RouteQuery(
@@ -85,11 +105,13 @@ class Course:
     def escalation(self, onto: TargetName) -> RouteQuery:
         """Return the question for the stronger model alone."""
         alone = replace(self._call.workload, targets=(onto,))
-        return replace(self.query(), workload=alone, tried=(), last_resort=None, elsewhere=True)
+        return replace(self._query(), workload=alone, tried=(), last_resort=None, elsewhere=True)
 
-    async def after(self, failed: Failed) -> str | None:
-        """Take in a failure: return why there is nothing more to try, or wait as the workload wants and return None."""
+    async def after(self, failed: Failed) -> str:
+        """Take in a failure: return why there is nothing more to try, or wait as the workload wants and return ""."""
         self.last_failure = failed
+        if self.stronger is not None:
+            return f"{self.stronger}, to which the workload escalates, failed too."
         target, outcome = self.tried[-1]
         times = sum(each == target for each, _ in self.tried)
         situation = Situation(
@@ -108,7 +130,7 @@ class Course:
             self._more_than = max(1, self.needs.tokens, self._more_than)
         if (pause_s := min(step.pause_s, self._deadline - self._clock())) > 0.0:
             await anyio.sleep(pause_s)
-        return None
+        return ""
 
     def pause_before(self, lease: Lease) -> float:
         """Return the seconds to wait before a target is asked that has just failed, 0.0 for any other."""

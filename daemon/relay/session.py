@@ -59,6 +59,7 @@ class Session:
         self._journal = Journal(call, around.witnesses)
         self._course = Course(call, around.gear.clock)
         self._text = TextSoFar(call.surface) if _collects(call) else None
+        self._stop = ""
         self._last_words: LastWords
         self._voice: Voice
 
@@ -89,24 +90,37 @@ class Session:
             refusal := too_long(self._call, self._course.needs.tokens)
         ):
             return await self._last_words.refuse(refusal, self._course.tried)
-        while True:
-            result = await self._one_attempt()
-            match result:
-                case NoLease():
-                    return await self._without_lease(result)
-                case Whole():
-                    return await self._whole(result)
-                case Streamed():
-                    await self._streamed(result)
-                    return None
-                case Broken():
-                    if not self._goes_on(result):
-                        await self._broken(result)
-                        return None
-                case Failed():
-                    stop = await self._course.after(result)
-                    if stop is not None:
-                        return await self._failed(result, stop)
+        while not await self._is_last(result := await self._one_attempt()):
+            pass
+        return await self._end(result)
+
+    async def _is_last(self, result: ExchangeResult | NoLease) -> bool:
+        """Return whether nothing else is tried; where something is, the course knows what."""
+        match result:
+            case NoLease():
+                last = self._course.last_failure
+                return last is None or not self._course.escalates(last.outcome)
+            case Broken():
+                return not self._goes_on(result)
+            case Failed():
+                self._stop = await self._course.after(result)
+                return bool(self._stop) and not self._course.escalates(result.outcome)
+            case _:
+                return True
+
+    async def _end(self, result: ExchangeResult | NoLease) -> Answer | None:
+        match result:
+            case NoLease():
+                return await self._without_lease(result)
+            case Whole():
+                return await self._whole(result)
+            case Failed():
+                return await self._failed(result, self._stop)
+            case Streamed():
+                await self._streamed(result)
+            case Broken():
+                await self._broken(result)
+        return None
 
     async def _one_attempt(self) -> ExchangeResult | NoLease:
         asked_at = self._around.gear.clock()
@@ -127,6 +141,8 @@ class Session:
             return
         if course.tried:
             origin, outcome = course.tried[-1]
+            if course.stronger is not None:
+                outcome = msgspec.structs.replace(outcome, reason=f"escalated: {outcome.reason}")
             if origin != lease.target:
                 self._journal.fell_back(origin, lease.target, outcome)
         elif (primary := lease.choice.primary) is not None and primary != lease.target:

@@ -23,6 +23,8 @@ from tests.rigs.bodies import CUT, ROLE, SSE, STREAM, WELL, done, error, said, w
 from tests.rigs.peers import Gate, Send, answer, chunk
 from tests.rigs.relay import Recorded, Relay, relay
 
+FILTERED = b'{"error":{"message":"no","type":"invalid_request_error","code":"content_policy_violation"}}'
+
 
 def _run(main: Callable[[], Awaitable[None]]) -> None:
     anyio.run(main, backend_options={"use_uvloop": True})
@@ -209,6 +211,30 @@ def test_where_the_stronger_model_fails_the_first_answer_stands() -> None:
             assert reply is not None
             assert b"roses" in reply.body
             assert reply.headers["fairlead-target"] == "p1/m"
+
+    _run(main)
+
+
+@pytest.mark.parametrize("manner", ["plain", "streamed"])
+@pytest.mark.parametrize(
+    "script", [error("400 No", body=FILTERED), [Send(answer(b"", "content-type: application/json"))]]
+)
+def test_a_refusal_and_an_answer_that_is_none_go_to_the_stronger_model_last(manner: str, script: list[object]) -> None:
+    """Once, when nothing else is left, and within `max_attempts`."""
+
+    async def main() -> None:
+        good = STREAM if manner == "streamed" else WELL
+        async with relay(script, good) as (one, (_, second)):
+            alone = _with(one, targets=one.workload.targets[:1], escalate=TargetName("p1/m"))
+            client = Recorded()
+            reply = await one.send(client, streamed=manner == "streamed", workload=alone)
+            headers = client.headers if reply is None else reply.headers
+            assert headers["fairlead-target"] == "p1/m"
+            assert headers["fairlead-fallback-from"] == "p0/m"
+            assert one.all_rows(FallbackRow)[-1].reason.startswith("escalated: ")
+            await one.send(workload=replace(alone, max_attempts=1))
+            assert len(second.heard) == 1
+            assert await one.idle()
 
     _run(main)
 
