@@ -56,7 +56,7 @@ def answer_key(workload: str, surface: Surface, body: bytes, asker: Asker) -> by
 
 
 def _may_be_kept(request: dict[str, Any]) -> bool:
-    if any(request.get(name) for name in _NEVER) or request.get("n") not in {None, 1}:
+    if any(request.get(name) for name in _NEVER) or str(request.get("n", 1)) not in {"None", "1"}:
         return False
     if request.get("modalities") not in (None, ["text"]):
         return False

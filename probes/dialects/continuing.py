@@ -27,7 +27,7 @@ def continued_body(surface: Surface, body: bytes, text: str) -> bytes | None:
     if surface not in {Surface.CHAT, Surface.MESSAGES} or not isinstance(request, dict) or not said:
         return None
     messages = request.get("messages")
-    if any(request.get(name) for name in _NEVER) or request.get("n") not in {None, 1}:
+    if any(request.get(name) for name in _NEVER) or str(request.get("n", 1)) not in {"None", "1"}:
         return None
     if not isinstance(messages, list) or not messages or not _is_users(messages[-1]):
         return None

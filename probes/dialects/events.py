@@ -163,10 +163,10 @@ def _read_message(kind: str, value: dict[str, Any]) -> Meaning:
             return Meaning(content=bool(message.get("content")), usage=_usage(message))
         case "content_block_start":
             block = _object(value, "content_block")
-            return Meaning(content=block.get("type") not in _EMPTY_BLOCKS or _has_text(block))
+            return Meaning(content=str(block.get("type")) not in _EMPTY_BLOCKS or _has_text(block))
         case "content_block_delta":
             delta = _object(value, "delta")
-            return Meaning(content=delta.get("type") not in {"text_delta", "thinking_delta"} or _has_text(delta))
+            return Meaning(content=str(delta.get("type")) not in {"text_delta", "thinking_delta"} or _has_text(delta))
         case "message_delta":
             return _read_message_delta(_object(value, "delta").get("stop_reason"), _usage(value))
         case "message_stop":
@@ -191,7 +191,7 @@ def _read_response(kind: str, value: dict[str, Any]) -> Meaning:
         case "response.output_item.added" | "response.output_item.done":
             item = _object(value, "item")
             filled = item.get("content") or item.get("summary") or item.get("encrypted_content")
-            return Meaning(content=item.get("type") not in _EMPTY_ITEMS or bool(filled))
+            return Meaning(content=str(item.get("type")) not in _EMPTY_ITEMS or bool(filled))
         case _ if kind.endswith(("_part.added", "_part.done")):
             return Meaning(content=_has_text(_object(value, "part")))
         case _ if kind.endswith((".delta", ".done")):

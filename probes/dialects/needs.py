@@ -88,7 +88,7 @@ def _parts(roots: list[Any]) -> Iterator[dict[str, Any]]:
         if isinstance(value, list):
             waiting.extend(value)
         elif isinstance(value, dict):
-            if value.get("type") in _FEATURE_OF_PART:
+            if str(value.get("type")) in _FEATURE_OF_PART:
                 yield value
             elif isinstance(content := value.get("content"), list):
                 waiting.extend(content)

@@ -40,7 +40,7 @@ def _chat(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     if not choices:
         return _EMPTY
     asked = _format(request.get("response_format"), "json_schema")
-    known = {_dict(tool.get("function")).get("name") for tool in _dicts(request.get("tools"))}
+    known = {str(_dict(tool.get("function")).get("name")) for tool in _dicts(request.get("tools"))}
     for choice in choices:
         message = _dict(choice.get("message"))
         if message.get("refusal") or choice.get("finish_reason") == "content_filter":
@@ -59,7 +59,7 @@ def _message(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
         return _REFUSED
     parts = _dicts(answer.get("content"))
     known = {
-        tool.get("name") for tool in _dicts(request.get("tools")) if "type" not in tool or tool["type"] == "custom"
+        str(tool.get("name")) for tool in _dicts(request.get("tools")) if "type" not in tool or tool["type"] == "custom"
     }
     calls = [part for part in parts if part.get("type") == "tool_use"]
     found = _first(_bad_call(call.get("name"), call.get("input"), known) for call in calls)
@@ -74,21 +74,21 @@ def _response(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     parts = [part for item in items for part in _dicts(item.get("content")) if item.get("type") == "message"]
     if any(part.get("type") == "refusal" for part in parts):
         return _REFUSED
-    known = {tool.get("name") for tool in _dicts(request.get("tools")) if tool.get("type") == "function"}
+    known = {str(tool.get("name")) for tool in _dicts(request.get("tools")) if tool.get("type") == "function"}
     calls = [item for item in items if item.get("type") == "function_call"]
     found = _first(_bad_call(call.get("name"), call.get("arguments"), known) for call in calls)
     asked = _format(_dict(request.get("text")).get("format"), "schema")
     text = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "output_text")
-    others = any(item.get("type") not in {"message", "reasoning"} for item in items)
+    others = any(str(item.get("type")) not in {"message", "reasoning"} for item in items)
     return found or _bad_text(text, asked, others)
 
 
-def _bad_call(name: object, arguments: object, known: set[Any]) -> str | None:
+def _bad_call(name: object, arguments: object, known: set[str]) -> str | None:
     if isinstance(arguments, str):
         arguments = decode(arguments.encode("utf-8", "replace")) if arguments.strip() else {}
     if not isinstance(arguments, dict):
         return "the arguments of a tool call are not a JSON object"
-    return None if name in known or not known else "a call of a tool that was not offered"
+    return None if str(name) in known or not known else "a call of a tool that was not offered"
 
 
 def _bad_text(text: str, asked: dict[str, Any] | None, others: object) -> str | None:

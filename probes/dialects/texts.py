@@ -13,6 +13,7 @@ __all__ = ["MOST_CHARACTERS", "TextSoFar", "text_of"]
 MOST_CHARACTERS: Final = 1 << 20
 """A longer text is neither kept nor continued."""
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
+_WHOLE: Final = frozenset({"end_turn", "stop_sequence"})
 _UNPLAIN_DELTAS: Final = ("tool_calls", "function_call", "refusal", "audio", "reasoning_content", "reasoning")
 _SILENT_RESPONSE_EVENTS: Final = (
     "response.created",
@@ -33,7 +34,7 @@ def text_of(surface: Surface, body: bytes) -> str | None:
         case Surface.CHAT:
             return _chat_text(answer)
         case Surface.MESSAGES:
-            whole = answer.get("stop_reason") in {"end_turn", "stop_sequence"}
+            whole = str(answer.get("stop_reason")) in _WHOLE
             return _joined(answer.get("content"), "text") if whole else None
         case Surface.RESPONSES:
             return _response_text(answer)
@@ -144,7 +145,7 @@ class TextSoFar:
                 else:
                     self._give_up()
             case "message_delta":
-                self.finished = delta.get("stop_reason") in {"end_turn", "stop_sequence"}
+                self.finished = str(delta.get("stop_reason")) in _WHOLE
             case _:
                 pass
 

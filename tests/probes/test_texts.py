@@ -22,26 +22,20 @@ from probes.dialects.streams import StreamReader
 from probes.dialects.texts import MOST_CHARACTERS, TextSoFar, text_of
 from probes.surfaces import Surface
 
+# fmt: off
+KEYS = [
+    "choices", "message", "delta", "content", "type", "text", "tool_calls", "function", "arguments", "output",
+    "stop_reason", "name", "n", "tools", "index", "role", "finish_reason", "messages", "item", "part",
+    "status", "refusal", "response_format", "json_schema", "schema", "content_block", "format",
+]
+# fmt: on
 SPEAKING = [Surface.CHAT, Surface.RESPONSES, Surface.MESSAGES]
 _ANY = st.binary(max_size=120) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "choices",
-                    "message",
-                    "delta",
-                    "content",
-                    "type",
-                    "text",
-                    "tool_calls",
-                    "function",
-                    "arguments",
-                    "output",
-                ]
-            ),
+            st.sampled_from(KEYS),
             inner,
             max_size=4,
         )
@@ -119,8 +113,10 @@ def test_no_bytes_make_any_of_it_raise(body: bytes, pieces: list[bytes], surface
     text_of(surface, body)
     lacking(surface, body, pieces[0] if pieces else b"")
     continued_body(surface, body, "so far")
-    so_far, splice = TextSoFar(surface), Splice(surface)
+    read_reply(surface, "application/json", body)
+    so_far, splice, reader = TextSoFar(surface), Splice(surface), StreamReader(surface, 3.0)
     for piece in pieces:
+        reader.feed(b"data: " + piece + b"\n\n")
         so_far.feed(b"data: " + piece + b"\n\n")
         splice.feed(b"data: " + piece + b"\n\n")
     assert isinstance(so_far.text, str)
