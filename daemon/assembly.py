@@ -29,9 +29,8 @@ from daemon.lease_desk import LeaseDesk
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.deadlines import DeadlineSweep
-from daemon.relay.exchange import Gear
+from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
-from daemon.relay.session import Surroundings
 from daemon.reloading import Audience, Reload
 from daemon.routing.leases import DispatcherMessage
 from daemon.simulation import Simulation

@@ -6,6 +6,8 @@ import argparse
 import http.client
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.places import client_socket
 from daemon.unix_http import UnixConnection
 
-__all__ = ["ask", "configure_client", "print_json", "target_url"]
+__all__ = ["ask", "configure_client", "print_json", "talking", "target_url", "understood"]
 
 _PATIENCE_S: Final = 20.0
 _EXITS: Final = {403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
@@ -26,14 +28,22 @@ def configure_client(parser: argparse.ArgumentParser) -> None:
 
 def ask(options: argparse.Namespace, method: str, url: str, body: object = None) -> Any:
     """Return the daemon's JSON answer. Raises VerbFailed with the exit code that fits."""
-    path = client_socket(options.socket, os.environ, os.getuid())
-    connection = UnixConnection(path, _PATIENCE_S)
-    try:
+    with talking(options, _PATIENCE_S) as connection:
         connection.request(method, url, None if body is None else json.dumps(body))
         answer = connection.getresponse()
         text = answer.read()
+    return understood(answer.status, text)
+
+
+@contextmanager
+def talking(options: argparse.Namespace, patience_s: float) -> Iterator[UnixConnection]:
+    """Give a connection to the daemon, and turn what goes wrong on it into VerbFailed with the exit code that fits."""
+    path = client_socket(options.socket, os.environ, os.getuid())
+    connection = UnixConnection(path, patience_s)
+    try:
+        yield connection
     except TimeoutError as error:
-        raise VerbFailed(Exit.TIMED_OUT, f"the daemon at {path} did not answer within {_PATIENCE_S:g}s") from error
+        raise VerbFailed(Exit.TIMED_OUT, f"the daemon at {path} did not answer within {patience_s:g}s") from error
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise VerbFailed(Exit.NO_DAEMON, f"no daemon answers at {path}; start one with `fairlead serve`") from error
     except PermissionError as error:
@@ -44,7 +54,19 @@ def ask(options: argparse.Namespace, method: str, url: str, body: object = None)
         ) from error
     finally:
         connection.close()
-    return _understood(answer.status, text)
+
+
+def understood(status: int, text: bytes) -> Any:
+    """Return the daemon's JSON answer. Raises VerbFailed where it is an error, with its words."""
+    try:
+        answer = json.loads(text)
+    except ValueError as error:
+        raise VerbFailed(Exit.FAILED, f"this is no fairlead daemon: it answered {status} without JSON") from error
+    if status < http.HTTPStatus.BAD_REQUEST:
+        return answer
+    detail = answer.get("detail", f"the daemon answered {status}") if isinstance(answer, dict) else str(answer)
+    problems = answer.get("problems", []) if isinstance(answer, dict) else []
+    raise VerbFailed(_EXITS.get(status, Exit.FAILED), "\n".join([detail, *problems]))
 
 
 def target_url(target: str, *more: str) -> str:
@@ -58,15 +80,3 @@ def target_url(target: str, *more: str) -> str:
 def print_json(verb: str, members: dict[str, Any]) -> None:
     """Print the verb's versioned object."""
     print(json.dumps({"schema": f"fairlead.{verb}/1", **members}, indent=2))
-
-
-def _understood(status: int, text: bytes) -> Any:
-    try:
-        answer = json.loads(text)
-    except ValueError as error:
-        raise VerbFailed(Exit.FAILED, f"this is no fairlead daemon: it answered {status} without JSON") from error
-    if status < http.HTTPStatus.BAD_REQUEST:
-        return answer
-    detail = answer.get("detail", f"the daemon answered {status}") if isinstance(answer, dict) else str(answer)
-    problems = answer.get("problems", []) if isinstance(answer, dict) else []
-    raise VerbFailed(_EXITS.get(status, Exit.FAILED), "\n".join([detail, *problems]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import sys
 import time
 from collections import deque
@@ -13,10 +12,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from daemon.cli.client import configure_client
+from daemon.cli.client import configure_client, talking, understood
 from daemon.cli.exits import Exit, VerbFailed
-from daemon.config.places import client_socket
-from daemon.unix_http import UnixConnection
 
 __all__ = ["configure", "run"]
 
@@ -24,7 +21,6 @@ _QUIET_S: Final = 60.0
 """The daemon says something every 15 s; so much silence is a daemon that hangs."""
 _AGAIN_S: Final = 1.0
 _LAST: Final = 50
-_ERRORS_FROM: Final = 400
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,25 +61,14 @@ def _events(options: argparse.Namespace, last: str | None) -> Iterator[dict[str,
     asked = {"follow": "1" if options.follow else "0"}
     if options.since or not options.follow:
         asked["since"] = options.since or "1h"
-    path = client_socket(options.socket, os.environ, os.getuid())
-    connection = UnixConnection(path, _QUIET_S)
-    try:
+    with talking(options, _QUIET_S) as connection:
         connection.request("GET", "/fairlead/v1/events?" + urlencode(asked), headers={"last-event-id": last or ""})
         answer = connection.getresponse()
-        if answer.status >= _ERRORS_FROM:
-            code = Exit.USAGE if answer.status == http.HTTPStatus.BAD_REQUEST else Exit.FAILED
-            raise VerbFailed(code, json.loads(answer.read()).get("detail", f"the daemon answered {answer.status}"))
+        if answer.status >= http.HTTPStatus.BAD_REQUEST:
+            understood(answer.status, answer.read())
         if options.follow:
             yield {"id": last, "kind": "", "row": {}}
         yield from _read(answer)
-    except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise VerbFailed(Exit.NO_DAEMON, f"no daemon answers at {path}; start one with `fairlead serve`") from error
-    except PermissionError as error:
-        raise VerbFailed(Exit.NOT_PERMITTED, f"{path} may not be opened by this user; ask for its group") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise VerbFailed(Exit.FAILED, f"the daemon at {path} broke off: {type(error).__name__}") from error
-    finally:
-        connection.close()
 
 
 def _read(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

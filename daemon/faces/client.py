@@ -16,7 +16,8 @@ from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_he
 from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
 from daemon.relay.envelope import EnvelopeProblem, read_envelope
-from daemon.relay.session import Session, Surroundings
+from daemon.relay.gear import Surroundings
+from daemon.relay.session import Session
 from daemon.routing.naming import UnknownModel, known_names, resolve
 from probes.dialects.shapes import ModelEntry, models_body
 from probes.policy import Dialect

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from daemon.degraded.keys import Asker
-from daemon.routing.policy import Workload
+from daemon.routing.policy import StreamRecovery, Workload
 from probes.surfaces import Surface
 from state.outcome import Outcome, Usage
 
@@ -43,6 +43,12 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
     asker: Asker = Asker()
     """Who asks: what was answered to one is never given to another."""
+
+    @property
+    def collects(self) -> bool:
+        """Whether somebody needs the text of its stream afterwards."""
+        continues = self.workload.stream_recovery is StreamRecovery.CONTINUE
+        return self.streamed and (continues or self.workload.degraded.mode == "cache")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,62 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 import msgspec
 
 from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Streamed, Whole
-from daemon.relay.deadlines import DeadlineSweep, Watch
+from daemon.relay.deadlines import Watch
 from daemon.relay.events import WholeEvents
-from daemon.relay.patience import Limits, Whose, is_slow
+from daemon.relay.gear import Gear, Terms
+from daemon.relay.patience import Whose, is_slow
 from probes.calls import CutShort, Disconnected, UpstreamReply, UpstreamRequest
 from probes.dialects.classify import Diagnosis, ReplyFacts, classify, looks_like_html
-from probes.dialects.continuing import Splice
 from probes.dialects.replies import read_reply
 from probes.dialects.streams import StreamReader
-from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
 from state.errors import WireError
 from state.faults import Blame, Fault, Scope
 from state.outcome import Outcome
 
-__all__ = ["MAX_REPLY_BYTES", "Exchange", "Gear", "Terms", "Upstream"]
+__all__ = ["MAX_REPLY_BYTES", "Exchange"]
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """A whole answer beyond this is not what was asked; large embedding batches stay well below."""
 _OK = range(200, 300)
-
-
-class Upstream(Protocol):
-    """What opens a call to a provider: `probes.wire.Wires`."""
-
-    async def open(self, provider: Provider, request: UpstreamRequest) -> UpstreamReply:
-        """Send `request` and return once status and headers are there. Raises WireError."""
-        ...
-
-
-class Gear(msgspec.Struct, frozen=True):
-    """What every exchange works with."""
-
-    upstream: Upstream
-    sweep: DeadlineSweep
-    clock: Callable[[], float]
-    """Monotonic seconds."""
-    wall: Callable[[], float]
-    """Unix seconds: providers name dates until which to wait."""
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for one exchange."""
-
-    limits: Limits
-    expected_s: float | None = None
-    """How long the target usually takes, in seconds."""
-    splice: Splice | None = None
-    """What makes its stream the continuation of one that broke; None for a stream of its own."""
-    text: TextSoFar | None = None
-    """Where the text that goes to the client is collected, where somebody needs it."""
 
 
 class Exchange:

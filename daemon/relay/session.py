@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import anyio
 import msgspec
 
-from daemon.degraded.shelf import Shelf
-from daemon.lease_desk import LeaseDesk
-from daemon.rehearsals import Rehearsals
 from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.course import Course
 from daemon.relay.envelope import with_model
-from daemon.relay.exchange import Exchange, Gear, Terms
+from daemon.relay.exchange import Exchange
+from daemon.relay.gear import Surroundings, Terms
 from daemon.relay.headers import answer_headers, story_headers
-from daemon.relay.journal import Ending, Journal, Witnesses
+from daemon.relay.journal import Ending, Journal
 from daemon.relay.last_words import LastWords
 from daemon.relay.patience import limits_of
 from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
@@ -23,30 +19,16 @@ from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
 from probes.dialects.continuing import Splice, continued_body
 from probes.dialects.quality import lacking
-from probes.dialects.requests import RequestForm
 from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
 from state.faults import Blame, Fault
 from state.outcome import Outcome
 from state.targets import TargetName, split_target
 
-__all__ = ["Session", "Surroundings"]
+__all__ = ["Session"]
 
 _LEFT = 499
 """nginx's status for a client that left before its answer; it is only ever written down, never sent."""
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What every session works with."""
-
-    desk: LeaseDesk
-    gear: Gear
-    witnesses: Witnesses
-    providers: Mapping[str, Provider]
-    forms: Mapping[str, RequestForm]
-    """What all requests to a provider have in common, by its name."""
-    rehearsals: Rehearsals
-    shelf: Shelf
 
 
 class Session:
@@ -58,7 +40,7 @@ class Session:
         self._around = around
         self._journal = Journal(call, around.witnesses)
         self._course = Course(call, around.gear.clock)
-        self._text = TextSoFar(call.surface) if _collects(call) else None
+        self._text = TextSoFar(call.surface) if call.collects else None
         self._stop = ""
         self._last_words: LastWords
         self._voice: Voice
@@ -270,9 +252,3 @@ class Session:
         if self._course.last_failure is not None:
             return await self._failed(self._course.last_failure, "No other target is left.")
         return await self._last_words.refuse(no_lease(self._call, lease), self._course.tried)
-
-
-def _collects(call: ClientCall) -> bool:
-    """Whether somebody needs the text of a stream afterwards."""
-    workload = call.workload
-    return call.streamed and (workload.stream_recovery == "continue" or workload.degraded.mode == "cache")

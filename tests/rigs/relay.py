@@ -22,9 +22,9 @@ from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.calls import Answer, ClientCall, ClientLeft
 from daemon.relay.deadlines import DeadlineSweep
-from daemon.relay.exchange import Gear
+from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
-from daemon.relay.session import Session, Surroundings
+from daemon.relay.session import Session
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from probes.dialects.requests import RequestForm
 from probes.policy import Dialect, Provider, Timeouts

@@ -1,0 +1,66 @@
+"""What sessions and their exchanges work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from daemon.degraded.shelf import Shelf
+from daemon.lease_desk import LeaseDesk
+from daemon.rehearsals import Rehearsals
+from daemon.relay.deadlines import DeadlineSweep
+from daemon.relay.journal import Witnesses
+from daemon.relay.patience import Limits
+from probes.calls import UpstreamReply, UpstreamRequest
+from probes.dialects.continuing import Splice
+from probes.dialects.requests import RequestForm
+from probes.dialects.texts import TextSoFar
+from probes.policy import Provider
+
+__all__ = ["Gear", "Surroundings", "Terms", "Upstream"]
+
+
+class Upstream(Protocol):
+    """What opens a call to a provider: `probes.wire.Wires`."""
+
+    async def open(self, provider: Provider, request: UpstreamRequest) -> UpstreamReply:
+        """Send `request` and return once status and headers are there. Raises WireError."""
+        ...
+
+
+class Gear(msgspec.Struct, frozen=True):
+    """What every exchange works with."""
+
+    upstream: Upstream
+    sweep: DeadlineSweep
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    wall: Callable[[], float]
+    """Unix seconds: providers name dates until which to wait."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for one exchange."""
+
+    limits: Limits
+    expected_s: float | None = None
+    """How long the target usually takes, in seconds."""
+    splice: Splice | None = None
+    """What makes its stream the continuation of one that broke; None for a stream of its own."""
+    text: TextSoFar | None = None
+    """Where the text that goes to the client is collected, where somebody needs it."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What every session works with."""
+
+    desk: LeaseDesk
+    gear: Gear
+    witnesses: Witnesses
+    providers: Mapping[str, Provider]
+    forms: Mapping[str, RequestForm]
+    """What all requests to a provider have in common, by its name."""
+    rehearsals: Rehearsals
+    shelf: Shelf
