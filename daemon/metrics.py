@@ -43,6 +43,9 @@ class Metrics:
             ["workload", "from_target", "to_target", "fault"],
             registry=registry,
         )
+        self._degraded = Counter(
+            "fairlead_degraded", "Requests given a text in place of an answer.", ["workload", "kind"], registry=registry
+        )
         self._reload = Gauge(
             "fairlead_config_last_reload_successful", "1 if the newest configuration is in force.", registry=registry
         )
@@ -70,6 +73,8 @@ class Metrics:
         """Count a request."""
         self._request_child(row.workload, row.outcome).inc()
         self._duration_child(row.workload).observe(row.latency_s)
+        if row.degraded in {"static", "cache"}:
+            self._degraded.labels(row.workload, row.degraded).inc()
         self._overhead.observe(overhead_s)
 
     def reload_succeeded(self) -> None:

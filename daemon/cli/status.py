@@ -54,7 +54,11 @@ def _show(options: argparse.Namespace) -> Exit:
 def _print_status(status: dict[str, Any]) -> None:
     for problem in status["problems"]:
         print(f"! {problem}")
-    if status["problems"]:
+    for order in status["rehearsals"]:
+        print(
+            f"~ the next {order['count']} requests of {order['workload']} see {order['fault']}, as {order['by']} ordered"
+        )
+    if status["problems"] or status["rehearsals"]:
         print()
     print(_table(status["targets"]))
     print()

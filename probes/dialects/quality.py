@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from probes.dialects.complaints import decode
+from probes.dialects.schemas import fits
 from probes.surfaces import Surface
 
 __all__ = ["lacking"]
@@ -100,7 +101,7 @@ def _bad_text(text: str, asked: dict[str, Any] | None, others: object) -> str | 
     value = decode(text.encode("utf-8", "replace"))
     if value is None and text.strip() != "null":
         return _NOT_JSON
-    return None if not asked or _fits(value, asked) else _MISFIT
+    return None if not asked or fits(value, asked) else _MISFIT
 
 
 def _format(asked: object, key: str) -> dict[str, Any] | None:
@@ -113,20 +114,6 @@ def _format(asked: object, key: str) -> dict[str, Any] | None:
     schema = form.get(key)
     nested = schema.get("schema") if isinstance(schema, dict) and key == "json_schema" else schema
     return nested if isinstance(nested, dict) else {}
-
-
-def _fits(value: Any, schema: dict[str, Any]) -> bool:
-    """Return whether `value` fits; a schema that is none, or that lies elsewhere, is not the answer's fault."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 60 ms of import that few daemons need
-    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
-    from referencing import Registry  # noqa: PLC0415
-    from referencing.exceptions import Unresolvable  # noqa: PLC0415
-
-    try:
-        Draft202012Validator.check_schema(schema)
-        return bool(Draft202012Validator(schema, registry=Registry()).is_valid(value))
-    except (SchemaError, Unresolvable, RecursionError):
-        return True
 
 
 def _first(found: Iterator[str | None]) -> str | None:

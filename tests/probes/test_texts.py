@@ -195,3 +195,27 @@ def test_an_answer_is_judged_by_what_was_asked(request_: object, answer: bytes, 
     """What is wrong is named in a few words, none of them the answer's; a schema that is none is not its fault."""
     found = lacking(Surface.CHAT, json.dumps(request_).encode(), answer)
     assert found == lack or (lack is not None and found is not None and lack in found)
+
+
+_DOUBLING = {
+    "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {"type": "object"}},
+    "$ref": "#/$defs/d0",
+}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}},
+        {"type": "object", "patternProperties": {"^(a+)+$": {"type": "integer"}}},
+        _DOUBLING,
+        {"$ref": "#"},
+        {"$dynamicRef": "#x"},
+        {"enum": [[0] * 40_000]},
+    ],
+)
+def test_no_schema_can_drive_the_price_of_a_judgement_up(schema: dict[str, object]) -> None:
+    """What would take for ever is given up in the answer's favour; this test would not end otherwise."""
+    request = {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    answer = _chat(json.dumps({"a": "a" * 60 + "!", "a" * 60 + "!": 1}))
+    assert lacking(Surface.CHAT, json.dumps(request).encode(), answer) is None
