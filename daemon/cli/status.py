@@ -55,9 +55,7 @@ def _print_status(status: dict[str, Any]) -> None:
     for problem in status["problems"]:
         print(f"! {problem}")
     for order in status["rehearsals"]:
-        print(
-            f"~ the next {order['count']} requests of {order['workload']} see {order['fault']}, as {order['by']} ordered"
-        )
+        print(f"~ the next {order['count']} requests of {order['workload']} see {order['fault']}, by {order['by']}")
     if status["problems"] or status["rehearsals"]:
         print()
     print(_table(status["targets"]))

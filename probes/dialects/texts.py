@@ -118,7 +118,8 @@ class TextSoFar:
                 self.plain = False
 
     def _read_chunk(self, chunk: dict[str, Any]) -> None:
-        for choice in chunk.get("choices") or ():
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
                 continue
             delta = choice.get("delta")
