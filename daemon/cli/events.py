@@ -35,24 +35,28 @@ def run(options: argparse.Namespace) -> Exit:
     """Print events; with `--follow` until interrupted."""
     if options.follow:
         _follow(options)
-    events = deque(_events(options, None), None if options.since else _LAST)
-    for event in events:
+    events = _events(options, None)
+    for event in events if options.since else deque(events, _LAST):
         _show(event, options)
     return Exit.FINE
 
 
 def _follow(options: argparse.Namespace) -> None:
     """Print events for ever, over restarts of the daemon; raise VerbFailed only where none has ever answered."""
-    last, met = None, False
+    last, met, told = None, False, False
     while True:
         try:
             for event in _events(options, last):
-                met, last = True, event["id"] or last
-                if event["kind"]:
-                    _show(event, options)
-        except VerbFailed:
+                met, told, last = True, False, event["id"] or last
+                _show(event, options)
+            failure = "the daemon ended the stream"
+        except VerbFailed as error:
             if not met:
                 raise
+            failure = str(error)
+        if not told:
+            print(f"fairlead events: {failure}; waiting for it to come back", file=sys.stderr)
+            told = True
         time.sleep(_AGAIN_S)
 
 
@@ -72,25 +76,31 @@ def _events(options: argparse.Namespace, last: str | None) -> Iterator[dict[str,
 
 
 def _read(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    """Yield each event; one that only gives an id, where to go on, is of no kind. A torn last one is dropped."""
     fields: dict[str, str] = {}
     while line := answer.readline():
-        name, _, value = line.decode().rstrip("\r\n").partition(": ")
+        text = line.decode().rstrip("\r\n")
+        if text.startswith(":"):
+            continue
+        name, _, value = text.partition(": ")
         if name:
             fields[name] = value
-        elif "data" in fields:
-            yield {"id": fields.get("id"), "kind": fields.get("event", ""), "row": json.loads(fields["data"])}
-            fields = {}
-        else:
-            fields = {}
+            continue
+        if fields:
+            kind = fields.get("event", "") if "data" in fields else ""
+            yield {"id": fields.get("id"), "kind": kind, "row": json.loads(fields.get("data", "{}"))}
+        fields = {}
 
 
 def _show(event: dict[str, Any], options: argparse.Namespace) -> None:
     if not event["kind"]:
         return
     if options.json:
-        print(json.dumps({"schema": "fairlead.events/1", "id": event["id"], "kind": event["kind"], **event["row"]}))
+        # "event", as on the wire: probes and alerts have a "kind" of their own.
+        print(json.dumps({"schema": "fairlead.events/1", "id": event["id"], "event": event["kind"], **event["row"]}))
     else:
-        print(f"{event['row'].get('at', '')[:19]}Z {event['kind']:<10} {_told(event['kind'], event['row'])}")
+        line = f"{event['row'].get('at', '')[:19]}Z {event['kind']:<10} {_told(event['kind'], event['row'])}"
+        print("".join(letter if letter.isprintable() else " " for letter in line))
     sys.stdout.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ _POLL_S: Final = 0.25
 _QUIET_S: Final = 15.0
 """After so long without an event a comment says that the connection lives."""
 _MOST_READERS: Final = 64
+_LAST_WORDS_S: Final = 1.0
+"""How long a client that does not read may hold up the end of the daemon."""
 
 
 class Eventing:
@@ -56,25 +59,32 @@ class Eventing:
             if last:
                 return parse_point(last)
             if since:
-                begins = self._tail.wall() - parse_duration(since)
-                return await self._read(functools.partial(point_at, unix_ms=max(0, round(begins * 1000))))
+                begins = max(0.0, self._tail.wall() - parse_duration(since))
+                return await self._read(functools.partial(point_at, unix_ms=round(begins * 1000)))
             return await self._read(newest_point)
         except ValueError as error:
             raise problem(RefusalKind.INVALID_REQUEST, f"{error}.") from error
         except HistoryError as error:
-            raise problem(RefusalKind.NO_TARGET, f"Events come from the history, and {error}.") from error
+            raise problem(RefusalKind.HISTORY, f"Events come from the history, and {error}.") from error
 
     async def _follow(self, request: web.BaseRequest, point: Point) -> web.StreamResponse:
         headers = {"content-type": "text/event-stream", "cache-control": "no-store"}
         response = web.StreamResponse(headers=headers)
         follow = request.rel_url.query.get("follow", "1") not in {"0", "false", "no"}
-        try:
-            await response.prepare(request)
-            await response.write(b": fairlead's events\n\n")
-            await self._tell(response, point, _POLL_S if follow else None)
-        except (ConnectionError, ClientConnectionResetError):
-            return response
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._leave_at_the_end, tasks.cancel_scope)
+            with contextlib.suppress(ConnectionError, ClientConnectionResetError):
+                await response.prepare(request)
+                await response.write(f": fairlead's events\nid: {point}\n\n".encode())
+                await self._tell(response, point, _POLL_S if follow else None)
+            tasks.cancel_scope.cancel()
         return response
+
+    async def _leave_at_the_end(self, scope: anyio.CancelScope) -> None:
+        """Give up on a client that does not read once the daemon ends: it would hold up the end for all its grace."""
+        await self._tail.stopping.wait()
+        await anyio.sleep(_LAST_WORDS_S)
+        scope.cancel()
 
     async def _tell(self, response: web.StreamResponse, point: Point, every_s: float | None) -> None:
         quiet_s = 0.0

@@ -39,7 +39,7 @@ async def explained(path: Callable[[], Path], request_id: str) -> dict[str, Any]
     try:
         return await anyio.to_thread.run_sync(_explained, path(), request_id)
     except HistoryError as error:
-        raise problem(RefusalKind.NO_TARGET, f"The history cannot tell: {error}.") from error
+        raise problem(RefusalKind.HISTORY, f"The history cannot tell: {error}.") from error
 
 
 def _explained(path: Path, request_id: str) -> dict[str, Any]:

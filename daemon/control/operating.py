@@ -114,7 +114,8 @@ class Operating:
             known = ", ".join(self._in_force.routes.workloads)
             raise problem(RefusalKind.WORKLOAD_UNKNOWN, f"No workload is called {asked.workload!r}; there are {known}.")
         if asked.fault in _UNREHEARSED:
-            raise problem(RefusalKind.INVALID_REQUEST, f"{asked.fault} is the client's own; no target can have it.")
+            message = f"{asked.fault} cannot be rehearsed: it is the client's own, or comes after an answer has begun."
+            raise problem(RefusalKind.INVALID_REQUEST, message)
         if asked.target is not None and asked.target not in workload.targets:
             raise problem(RefusalKind.NOT_FOUND, f"{asked.target!r} is no target of {asked.workload}.")
         target = None if asked.target is None else TargetName(asked.target)

@@ -25,7 +25,7 @@ __all__ = ["Report", "Reporting"]
 
 _PROCESS: Final = secrets.token_hex(6)
 _SERIAL: Final = count(1)
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]+")
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_REASON: Final = 200
 _LONGEST_MS: Final = 86_400_000.0
 

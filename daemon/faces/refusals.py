@@ -48,6 +48,7 @@ class RefusalKind(StrEnum):
     NOT_FOUND = "not_found"
     METHOD = "method_not_allowed"
     INVALID_REQUEST = "invalid_request"
+    HISTORY = "history_unavailable"
     INVALID_CONFIGURATION = "invalid_configuration"
 
 
@@ -76,6 +77,7 @@ _RULES: Final = {
     RefusalKind.NOT_FOUND: _Rule(404, "There is nothing here", _INVALID),
     RefusalKind.METHOD: _Rule(405, "Another method is needed", _INVALID),
     RefusalKind.INVALID_REQUEST: _Rule(400, "The request does not fit", _INVALID),
+    RefusalKind.HISTORY: _Rule(503, "The history cannot be read now", _OURS),
     RefusalKind.INVALID_CONFIGURATION: _Rule(422, "The configuration is invalid", _INVALID),
 }
 

@@ -19,6 +19,8 @@ __all__ = ["MOST_AT_ONCE", "Event", "Point", "events_after", "newest_point", "pa
 
 MOST_AT_ONCE: Final = 500
 """Events that are read at once."""
+_LOOK_BACK: Final = MOST_AT_ONCE
+"""Rows of a table that are told anew to whoever comes from another file, or from before a power cut."""
 _TABLES: Final = {"f": "fallback", "t": "transition", "p": "probe", "o": "operation", "a": "alert"}
 _POINT: Final = re.compile(r"f([0-9]{1,18})\.t([0-9]{1,18})\.p([0-9]{1,18})\.o([0-9]{1,18})\.a([0-9]{1,18})")
 
@@ -70,8 +72,13 @@ def point_at(path: Path, unix_ms: int) -> Point:
 
 
 def events_after(path: Path, point: Point, limit: int = MOST_AT_ONCE) -> list[Event]:
-    """Return at most `limit` events after `point`, the oldest first. Raises HistoryError."""
+    """Return at most `limit` events after `point`, the oldest first. Raises HistoryError.
+
+    Of a table that has not got as far as `point`, since this is another file or a power cut took its end, the last rows
+    are told anew: better twice than never.
+    """
     with closing(open_for_reading(path)) as connection:
+        point = _within(connection, point)
         connection.row_factory = sqlite3.Row
         found = [
             [(row["at_ms"], place, table, dict(row)) for row in _rows(connection, table, point[place], limit)]
@@ -89,6 +96,23 @@ def _known(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Return the tables, in the order of a point; a history of an older version lacks the last ones."""
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     return tuple(table for table in _TABLES.values() if table in there)
+
+
+def _within(connection: sqlite3.Connection, point: Point) -> Point:
+    """Return `point` with a place that each table has got to. Deleting rows takes no table back."""
+    ends = _ends(connection)
+    behind = (
+        seen if seen <= ends.get(table, 0) else max(0, ends.get(table, 0) - _LOOK_BACK)
+        for table, seen in zip(_TABLES.values(), point, strict=True)
+    )
+    return Point(*behind)
+
+
+def _ends(connection: sqlite3.Connection) -> dict[str, int]:
+    try:
+        return dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
+    except sqlite3.Error as error:
+        raise HistoryError(f"the history cannot be read: {error}") from error
 
 
 def _rows(connection: sqlite3.Connection, table: str, seen: int, limit: int) -> list[sqlite3.Row]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.errors import HistoryError
-from state.history.following import Point, events_after, newest_point, parse_point, point_at
+from state.history.following import MOST_AT_ONCE, Point, events_after, newest_point, parse_point, point_at
 from state.history.migrations import open_history
 from state.history.rows import AlertRow, OperationRow
 from state.history.tables import Row
@@ -85,3 +85,30 @@ def test_a_history_without_alerts_is_followed_too_and_none_at_all_is_said(tmp_pa
     assert [event.kind for event in events_after(path, Point())] == ["operation"]
     with pytest.raises(HistoryError, match="no history"):
         newest_point(tmp_path / "nowhere.sqlite")
+
+
+def test_a_point_of_another_file_shows_all_of_a_young_one(tmp_path: Path) -> None:
+    """A history that was moved away begins anew: its first rows were missed by whoever followed the former."""
+    path = tmp_path / "history.sqlite"
+    _filled(path, _operation(10.0, "drain"), _operation(20.0, "resume"))
+    told = events_after(path, Point(operation=7))
+    assert [event.row["verb"] for event in told] == ["drain", "resume"]
+    assert events_after(path, told[-1].after) == []
+
+
+def test_a_point_ahead_of_its_table_looks_back_so_far_and_no_farther(tmp_path: Path) -> None:
+    """A power cut may take a table's last rows with their ids; nobody is told a month again for that."""
+    path = tmp_path / "history.sqlite"
+    _filled(path, *[_operation(float(second), "drain") for second in range(MOST_AT_ONCE + 100)])
+    told = events_after(path, Point(operation=MOST_AT_ONCE + 101))
+    assert (told[0].after, len(told)) == (Point(operation=101), MOST_AT_ONCE)
+
+
+def test_rows_that_were_deleted_take_no_point_back(tmp_path: Path) -> None:
+    """Old rows go after a month; whoever has seen them is told nothing again."""
+    path = tmp_path / "history.sqlite"
+    _filled(path, _operation(10.0, "drain"), _operation(20.0, "resume"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM operation WHERE verb = 'resume'")
+        connection.commit()
+    assert events_after(path, Point(operation=2)) == []
