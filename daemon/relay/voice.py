@@ -33,6 +33,8 @@ class Voice:
         self._clock = clock
         self.started = False
         self._content = False
+        self._begun: anyio.Event | None = None
+        """Set once the headers are out that a sign of life sends."""
 
     @property
     def quiet(self) -> bool:
@@ -47,6 +49,8 @@ class Voice:
         self._content = True
         self._story.first_byte_s = self._clock() - self._call.arrived_at
         if self.started:
+            if self._begun is not None:
+                await self._begun.wait()
             await self.say(self._summary())
         else:
             await self._begin(status, headers)
@@ -82,7 +86,10 @@ class Voice:
         try:
             while self.quiet:
                 if not self.started:
-                    await self._begin(_OK, {})
+                    self._begun = anyio.Event()
+                    with anyio.CancelScope(shield=True):  # headers that are half sent could never be gone on from
+                        await self._begin(_OK, {})
+                    self._begun.set()
                 await self.say("fairlead waits for another target")
                 await anyio.sleep(every)
         except ClientLeft as error:
