@@ -62,9 +62,13 @@ def _tell(story: dict[str, Any]) -> None:
 
 
 def _candidates(candidates: list[dict[str, Any]]) -> None:
-    rows = [(each["target"], each.get("score"), each.get("skipped") or _terms(each)) for each in candidates]
+    rows = [(each["target"], _score(each), each.get("skipped") or _terms(each)) for each in candidates]
     for line in render_table(("CANDIDATE", "SCORE", "BECAUSE"), rows).splitlines():
         print(f"   {line}")
+
+
+def _score(candidate: dict[str, Any]) -> str | None:
+    return None if candidate.get("score") is None else f"{candidate['score']:.4g}"
 
 
 def _terms(candidate: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import argparse
 
 from daemon.cli.client import ask, configure_client, print_json
 from daemon.cli.exits import Exit
+from state.faults import Fault
 
 __all__ = ["configure", "run"]
 
@@ -13,7 +14,7 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     parser.add_argument("workload", help="whose requests")
-    parser.add_argument("fault", help="such as timeout, overloaded, rate_limited, unreachable")
+    parser.add_argument("fault", choices=[fault.value for fault in Fault], metavar="FAULT", help="such as timeout")
     parser.add_argument("--count", type=int, default=1, metavar="N", help="how many requests [1]; 0 ends a rehearsal")
     parser.add_argument("--target", metavar="TARGET", help="only attempts at this one")
     parser.add_argument("--attempts", type=int, default=1, metavar="N", help="how many first attempts of each [1]")
