@@ -11,7 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from state.blocks import NO_BLOCK
-from state.faults import Scope
+from state.faults import Fault, Scope
 from state.health import drain, fold, hear, recall, resume, tick
 from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.mailbox import Address, Mailbox
@@ -194,8 +194,9 @@ class Registry:
             del self._records[target], self._wakes[target]
             self._views.pop(target, None)
         for target, record in self._records.items():
-            # Who puts another configuration in force may just have mended the key or the name.
-            self._keep(target, replace(record, refusal=NO_BLOCK))
+            # Who puts another configuration in force may just have mended the key or the name, or paid the bill.
+            block = NO_BLOCK if record.block.fault is Fault.QUOTA else record.block
+            self._keep(target, replace(record, refusal=NO_BLOCK, block=block))
         new = tuple(target for target in targets if target not in self._records)
         for target in new:
             self._meet(target, targets[target], now)
