@@ -94,7 +94,7 @@ class Course:
             surface=self._call.surface,
             number=len(self.tried) + 1,
             tried=tuple(target for target, _ in self.tried if target != again),
-            deadline=self._call.deadline,
+            deadline=self._deadline,
             last_resort=again,
             elsewhere=onward is None or onward.elsewhere or bool(self.continued),
             fallback_on=workload.fallback_on if self._call.fallback_allowed else (),
