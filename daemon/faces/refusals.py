@@ -87,8 +87,16 @@ FAULT_STATUS: Final = {
     Fault.UNREACHABLE: 503,
     Fault.RATE_LIMITED: 429,
     Fault.QUOTA: 429,
+    Fault.AUTH: 401,
+    Fault.PERMISSION: 403,
+    Fault.MODEL_NOT_FOUND: 404,
+    Fault.CONTEXT_LENGTH: 400,
+    Fault.TOO_LARGE: 413,
+    Fault.CONTENT_FILTER: 400,
+    Fault.INVALID_REQUEST: 400,
 }
-"""What a client is told when the last attempt ended so; every other fault of a provider is a 502."""
+"""What a client is told when the last attempt ended so and the provider's own words cannot be passed on; every other
+fault of a provider is a 502."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

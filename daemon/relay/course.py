@@ -137,9 +137,8 @@ class Course:
         if not self.tried or self.tried[-1][0] != lease.target:
             return 0.0
         hint_s = self.tried[-1][1].retry_after_s or 0.0
-        share = (
-            lease.choice.seed * 0x9E3779B1 & 0xFFFF
-        ) / 0xFFFF  # Knuth's multiplicative hash: jitter without a clock
+        # Knuth's multiplicative hash of the choice's seed: jitter without a clock.
+        share = (lease.choice.seed * 0x9E3779B1 & 0xFFFF) / 0xFFFF
         return hint_s + _RETRY_S * (1.0 - _JITTER + 2.0 * _JITTER * share)
 
     def chances(self, contenders: int) -> int:

@@ -23,7 +23,7 @@ from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
 from state.faults import Blame, Fault
 from state.outcome import Outcome
-from state.targets import TargetName, split_target
+from state.targets import split_target
 
 __all__ = ["Session"]
 
@@ -177,32 +177,35 @@ class Session:
         )
 
     async def _whole(self, result: Whole) -> Answer:
-        better = await self._escalated(result)
-        if better is not None:
-            result = better
+        lack = self._lack(result)
+        better = None if lack is None else await self._ask_stronger(lack)
+        result = better or result
         story = self._journal.story
         now = self._around.gear.clock()
         story.first_byte_s = now - self._call.arrived_at
         story.connect_s = result.connect_s
         own = story_headers(self._call, story, now)
-        self._around.shelf.keep_whole(self._call, story.target, result.body)
+        if lack is None or better is not None:
+            self._around.shelf.keep_whole(self._call, story.target, result.body)
         self._journal.ended(Ending(outcome="ok", status=result.status, last=result.outcome, usage=result.usage))
         return Answer(
             status=result.status, headers=answer_headers(result.headers, own, "application/json"), body=result.body
         )
 
-    async def _escalated(self, result: Whole) -> Whole | None:
-        """Return a stronger model's answer to a request that this one does not do what was asked of; None for none."""
+    def _lack(self, result: Whole) -> str | None:
+        """Return what an answer lacks that a stronger model is there for; None where it is to be given as it is."""
         onto, origin = self._call.workload.escalate, self._journal.story.target
-        if onto is None or origin in {None, onto} or not self._course.may_escalate:
+        if onto is None or origin in {None, onto}:
             return None
-        lack = lacking(self._call.surface, self._call.body, result.body)
-        if lack is None:
-            return None
-        return await self._ask_stronger(TargetName(origin or ""), onto, lack)
+        return lacking(self._call.surface, self._call.body, result.body)
 
-    async def _ask_stronger(self, origin: TargetName, onto: TargetName, lack: str) -> Whole | None:
+    async def _ask_stronger(self, lack: str) -> Whole | None:
+        """Return the answer of the stronger model, None where there is none to be had."""
+        onto, (origin, _) = self._call.workload.escalate, self._course.tried[-1]
+        if onto is None or not self._course.may_escalate:
+            return None
         async with self._around.desk.lease(self._course.escalation(onto)) as lease:
+            self._journal.decided(lease.choice, len(self._course.tried) + 1)
             if isinstance(lease, NoLease):
                 return None
             self._journal.fell_back(origin, onto, Outcome(reason=f"escalated: {lack}"))
