@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable
 from typing import Final, assert_never
 
@@ -25,13 +24,14 @@ from daemon.routing.leases import (
     ViewRequested,
 )
 from daemon.routing.policy import Routes, Strategy
-from daemon.routing.selection import Load, choose, earliest_ready
+from daemon.routing.selection import choose, earliest_ready
 from daemon.routing.strategies import Turn
+from daemon.routing.traffic import Traffic, allowance_s
 from probes.surfaces import speaks
 from state.mailbox import Mailbox, Reply
 from state.messages import HealthPublished
 from state.standing import HealthSnapshot
-from state.targets import TargetName, provider_of
+from state.targets import TargetName
 
 __all__ = ["RETRY_RESERVE", "RETRY_SHARE", "Dispatcher"]
 
@@ -40,6 +40,7 @@ RETRY_SHARE: Final = 0.2
 RETRY_RESERVE: Final = 10.0
 """Retries that a quiet daemon may make at once."""
 _NOTHING_KNOWN = HealthSnapshot()
+_NO_TURN = Turn()
 
 
 class _Waiter(msgspec.Struct, frozen=True):
@@ -59,9 +60,7 @@ class Dispatcher:
         self._routes = routes
         self._seed = seed
         self._snapshot: HealthSnapshot | None = None
-        self._leases: dict[int, TargetName] = {}
-        self._targets: Counter[TargetName] = Counter()
-        self._providers: Counter[str] = Counter()
+        self._traffic = Traffic()
         self._turns: dict[str, int] = {}
         self._retries = RETRY_RESERVE
         self._waiting: dict[str, dict[int, _Waiter]] = {}
@@ -89,15 +88,20 @@ class Dispatcher:
         """
         if self._snapshot is None or self._waiting.get(query.workload.name):
             return None
+        self._looked_at = now
         choice = self._choose(query, now)
         return None if choice.chosen is None else self._lease(ticket, query, choice, choice.chosen, 0.0)
 
     def take_back(self, ticket: int) -> bool:
         """Take a lease back at once; False where somebody waits and the line must be served."""
-        if any(self._waiting.values()) or ticket not in self._leases:
+        if any(self._waiting.values()) or ticket not in self._traffic:
             return False
         self._released(ticket)
         return True
+
+    def answered(self, ticket: int) -> None:
+        """Take note of a first token. Called by a session on its own turn, as `grant` is."""
+        self._traffic.answered(ticket)
 
     def _handle(self, message: DispatcherMessage, now: float) -> None:
         match message:
@@ -135,13 +139,9 @@ class Dispatcher:
             self._refuse(waiter, self._choose(request.query, now), self._why_not(request.query), now)
 
     def _released(self, ticket: int) -> None:
-        target = self._leases.pop(ticket, None)
-        if target is None:
+        if not self._traffic.end(ticket):
             for line in self._waiting.values():
                 line.pop(ticket, None)
-            return
-        self._targets[target] -= 1
-        self._providers[provider_of(target)] -= 1
 
     def _serve_line(self, now: float) -> None:
         """Grant what can be granted, oldest first in each line, and refuse whose time is over.
@@ -166,7 +166,7 @@ class Dispatcher:
         if query.last_resort is not None and self._retries < 1.0:
             query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        return choose(query, self._routes, self._known, Load(self._targets, self._providers, turn), now)
+        return choose(query, self._routes, self._known, self._traffic.load(turn), now)
 
     @property
     def _known(self) -> HealthSnapshot:
@@ -176,9 +176,7 @@ class Dispatcher:
         request.reply.send(self._lease(request.ticket, request.query, choice, target, waited_s))
 
     def _lease(self, ticket: int, query: RouteQuery, choice: Choice, target: TargetName, waited_s: float) -> Lease:
-        self._leases[ticket] = target
-        self._targets[target] += 1
-        self._providers[provider_of(target)] += 1
+        departure = self._traffic.depart(ticket, choice, self._looked_at, allowed_s=allowance_s(choice, query))
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
@@ -186,23 +184,25 @@ class Dispatcher:
             self._retries -= 1.0
         if query.workload.strategy is Strategy.ROUND_ROBIN:
             self._turns[query.workload.name] = query.workload.targets.index(target) + 1
-        return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s)
+        return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s, departure=departure)
 
     def _refuse(self, waiter: _Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
-        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._load(), now)
+        if reason is NoLeaseReason.NO_TARGET and self._snapshot is not None:
+            last = self._choose(replace(waiter.request.query, desperate=True), now)
+            if last.chosen is not None:
+                self._grant(waiter.request, last, last.chosen, now - waiter.since)
+                return
+        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN), now)
         retry_after_s = None if ready_at is None else ready_at - now
         waiter.request.reply.send(
             NoLease(reason=reason, choice=choice, retry_after_s=retry_after_s, waited_s=now - waiter.since)
         )
 
-    def _load(self) -> Load:
-        return Load(self._targets, self._providers)
-
     def _may_wait(self, waiter: _Waiter, now: float) -> bool:
         """Whether some target may become available before the waiter's time is over."""
         if self._snapshot is None:
             return True
-        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._load(), now)
+        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN), now)
         return ready_at is not None and ready_at < waiter.deadline
 
     def _why_not(self, query: RouteQuery) -> NoLeaseReason:
@@ -216,12 +216,8 @@ class Dispatcher:
     def _next_wake(self) -> float:
         """When the first waiter's time is over, or a block that stands in somebody's way ends."""
         deadlines = [waiter.deadline for line in self._waiting.values() for waiter in line.values()]
-        blocks = [
-            health.blocked_until
-            for health in self._known.targets.values()
-            if health.blocked_until is not None and health.blocked_until > self._looked_at
-        ]
-        return min([*deadlines, *blocks])
+        ends = (end for health in self._known.targets.values() for end in (health.blocked_until, health.trial_from))
+        return min([*deadlines, *(end for end in ends if end is not None and end > self._looked_at)])
 
     def _satisfy(self) -> None:
         """Show the view to those who asked, once there is something to show."""
@@ -231,7 +227,7 @@ class Dispatcher:
             view = DispatcherView(
                 snapshot=self._snapshot,
                 routes=self._routes,
-                in_flight=dict(self._targets),
+                in_flight=dict(self._traffic.targets),
                 waiting={name: len(line) for name, line in self._waiting.items() if line},
             )
             reply.send(view)

@@ -40,6 +40,10 @@ class Counter(Protocol):
         """Take a lease back; False where somebody waits, who must hear of it through the mailbox."""
         ...
 
+    def answered(self, ticket: int) -> None:
+        """Take note of the first token of what the lease was for."""
+        ...
+
 
 class LeaseDesk:
     """The dispatcher's counter."""
@@ -52,6 +56,11 @@ class LeaseDesk:
     def lease(self, query: RouteQuery) -> Held:
         """Return a context that waits for a lease, or for its refusal, and gives it back at its end."""
         return Held(self._dispatcher, self._counter, query)
+
+    def answered(self, lease: Lease) -> None:
+        """Tell that the first token came of what `lease` was for: silence is evidence, and it has ended."""
+        if self._counter is not None:
+            self._counter.answered(lease.ticket)
 
     async def preview(self, query: RouteQuery) -> Choice:
         """Return the choice that `query` would get now; nothing is leased."""

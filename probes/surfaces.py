@@ -28,6 +28,11 @@ class Surface(StrEnum):
         """Whether its answers can be streamed; elsewhere `stream` in a request means nothing."""
         return self not in _WHOLE
 
+    @property
+    def generates(self) -> bool:
+        """Whether its answers are written token by token."""
+        return self not in _WHOLE
+
 
 _WHOLE = frozenset({Surface.EMBEDDINGS, Surface.COUNT_TOKENS})
 _ANTHROPIC = frozenset({Surface.MESSAGES, Surface.COUNT_TOKENS})

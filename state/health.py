@@ -3,7 +3,8 @@
 `_NEXT` holds every transition there is; an event that it does not know changes nothing. Three rules shape the rest.
 
 Only what a request proves counts fully. A passing liveness or catalog probe never readmits and never excuses a
-failed request; a failing one counts, since what cannot be reached cannot serve.
+failed request; a failing one counts, since what cannot be reached cannot serve. A passing canary vouches for a target
+that was ejected: it may be tried, early and one request at a time, and is healthy once that has succeeded.
 
 What was sent before a target took its standing says nothing about that standing, in either direction.
 
@@ -22,11 +23,12 @@ from msgspec.structs import replace
 
 from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
 from state.messages import AttemptCompleted, ProbeCompleted
-from state.observation import counts, held_back, observe
+from state.observation import counts, given_up, held_back, observe
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface, next_wake
 from state.remembered import Remembered
+from state.returning import SLOW_START, check_from, grown, neglected, shrunk, trial_from, trials_needed, vouched_for
 from state.standing import Standing
 from state.targets import TargetName
 from state.window import Window
@@ -41,6 +43,8 @@ class _Event(Enum):
     """Enough successes."""
     ELAPSED = auto()
     """The cooldown is over."""
+    VOUCHED = auto()
+    """A canary, or a request that had nowhere else to go, succeeded before the cooldown was over."""
 
 
 _NEXT: Final = {
@@ -48,6 +52,7 @@ _NEXT: Final = {
     (Standing.UNPROVEN, _Event.FELL): Standing.COOLING,
     (Standing.HEALTHY, _Event.FELL): Standing.COOLING,
     (Standing.COOLING, _Event.ELAPSED): Standing.PROBATION,
+    (Standing.COOLING, _Event.VOUCHED): Standing.PROBATION,
     (Standing.PROBATION, _Event.ROSE): Standing.HEALTHY,
     (Standing.PROBATION, _Event.FELL): Standing.COOLING,
 }
@@ -68,7 +73,7 @@ _MOST_DOUBLINGS: Final = 30
 def fold(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     """Return the record after one piece of evidence; what a caller did is neither success nor failure."""
     if not evidence.outcome.counts:
-        return record
+        return given_up(record, evidence)
     return _judge(observe(tick(record, policy, evidence.at), evidence, policy), evidence, policy)
 
 
@@ -162,10 +167,16 @@ def cooldown_s(target: TargetName, ejections: int, policy: HealthPolicy) -> floa
 def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     """Count the evidence for or against the standing, and change it where that is enough."""
     fault = evidence.outcome.fault
+    if isinstance(evidence, AttemptCompleted):
+        record = replace(record, last_live_at=evidence.at)
+    if record.standing is Standing.COOLING:
+        record = _judge_absent(record, evidence, policy)
     if not counts(record, evidence):
         return record
     if fault is None:
         return _judge_success(record, evidence, policy)
+    if fault is Fault.OVERLOADED:
+        record = replace(record, limit=shrunk(record, evidence))
     if FAULT_RULES[fault].health is not HealthEffect.EJECTS:
         return record
     surface = is_surface(evidence)
@@ -178,16 +189,35 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     cause = _fall_cause(record, evidence, policy)
     if not cause:
         return record
-    return _move(replace(record, fell_on=fault), _Event.FELL, evidence.at, cause, policy)
+    lied = record.vouched and isinstance(evidence, AttemptCompleted)
+    record = replace(record, fell_on=fault, mistrust=record.mistrust + lied, ejections=record.ejections + lied)
+    return _move(record, _Event.FELL, evidence.at, cause, policy)
+
+
+def _judge_absent(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
+    """Judge what a canary found at a cooling target, or a request that had nowhere else to go."""
+    if evidence.started_at <= record.since or is_surface(evidence):
+        return record
+    if evidence.outcome.fault is None:
+        moved = _move(record, _Event.VOUCHED, evidence.started_at, "answered before its cooldown was over", policy)
+        return vouched_for(moved, evidence.at)
+    if FAULT_RULES[evidence.outcome.fault].health is not HealthEffect.EJECTS:
+        return record
+    return replace(record, check_at=check_from(record, policy, evidence.at))
 
 
 def _judge_success(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     if is_surface(evidence):
         return replace(record, surface_faults=0) if record.surface_faults else record
     if record.standing is Standing.HEALTHY:
-        return replace(record, request_faults=0, surface_faults=0) if _run(record) else record
+        limit = grown(record, evidence) if record.limit else 0
+        if limit == record.limit and not _run(record):
+            return record
+        return replace(record, request_faults=0, surface_faults=0, limit=limit)
+    if record.standing is Standing.PROBATION and not isinstance(evidence, AttemptCompleted):
+        return vouched_for(replace(record, trial_at=math.inf), evidence.at) if not record.vouched else record
     record = replace(record, successes=record.successes + 1, request_faults=0, surface_faults=0)
-    needed = policy.rise if record.standing is Standing.PROBATION else 1
+    needed = trials_needed(record, policy) if record.standing is Standing.PROBATION else 1
     cause = "answered" if needed == 1 else f"{needed} trials succeeded"
     return _move(record, _Event.ROSE, evidence.at, cause, policy) if record.successes >= needed else record
 
@@ -197,11 +227,12 @@ def _move(record: Record, event: _Event, at: float, cause: str, policy: HealthPo
     after = _NEXT.get((record.standing, event))
     if after is None:
         return record
-    until, ejections = math.inf, record.ejections
+    until, ejections, mistrust = math.inf, record.ejections, record.mistrust
     if after is Standing.COOLING:
-        earlier = 0 if _recovered(record, at, policy) else record.ejections
-        until, ejections = at + cooldown_s(record.target, earlier, policy), earlier + 1
-    return replace(
+        if _recovered(record, at, policy):
+            ejections, mistrust = 0, 0
+        until, ejections = at + cooldown_s(record.target, ejections, policy), ejections + 1
+    moved = replace(
         record,
         standing=after,
         since=at,
@@ -212,9 +243,13 @@ def _move(record: Record, event: _Event, at: float, cause: str, policy: HealthPo
         run_of=None,
         successes=0,
         ejections=ejections,
+        mistrust=mistrust,
+        vouched=event is _Event.VOUCHED,
+        limit=SLOW_START if record.standing is Standing.PROBATION and after is Standing.HEALTHY else 0,
         # A trial starts with a clean sheet; until then the outcomes show why the target was ejected.
-        outcomes=Window() if event is _Event.ELAPSED else record.outcomes,
+        outcomes=Window() if record.standing is Standing.COOLING else record.outcomes,
     )
+    return replace(moved, trial_at=trial_from(moved, policy), check_at=check_from(moved, policy, at))
 
 
 def _recovered(record: Record, at: float, policy: HealthPolicy) -> bool:
@@ -225,6 +260,8 @@ def _recovered(record: Record, at: float, policy: HealthPolicy) -> bool:
 def _fall_cause(record: Record, evidence: Evidence, policy: HealthPolicy) -> str:
     """Say why the faults so far are enough, or nothing where they are not."""
     if record.standing is Standing.PROBATION:
+        if isinstance(evidence, ProbeCompleted) and neglected(record, policy, evidence.at):
+            return ""
         return f"{'probe' if is_surface(evidence) else 'trial'} failed: {_named(evidence.outcome)}"
     run = _run(record)
     if run >= policy.fall:

@@ -13,6 +13,7 @@ from state.standing import HealthSnapshot
 from state.targets import TargetName
 
 __all__ = [
+    "AnswerBegan",
     "AttemptCompleted",
     "DrainRequested",
     "HealthPublished",
@@ -34,6 +35,18 @@ class ProbeCompleted(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
 
 
+class AnswerBegan(msgspec.Struct, frozen=True, kw_only=True):
+    """Passive evidence: the first token of a streamed answer came. How it ends is told by AttemptCompleted."""
+
+    target: TargetName
+    first_s: float
+    """Seconds from sending to the first token."""
+    started_at: float
+    at: float
+    in_flight: int = 1
+    idle_s: float = 0.0
+
+
 class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     """Passive evidence: a client's request was tried at a target."""
 
@@ -41,6 +54,15 @@ class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     started_at: float
     at: float
+    in_flight: int = 1
+    """How many requests the target had when this one was sent, itself included."""
+    idle_s: float = 0.0
+    """Seconds that the target had none before it."""
+    began: bool = False
+    """Whether its first token was told by AnswerBegan."""
+    max_tokens: int | None = None
+    """The limit that the request stated."""
+    workload: str = ""
 
 
 class DrainRequested(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +89,7 @@ class TargetsReplaced(msgspec.Struct, frozen=True, kw_only=True):
     targets: Mapping[TargetName, HealthPolicy]
 
 
-RegistryMessage = ProbeCompleted | AttemptCompleted | DrainRequested | ResumeRequested | TargetsReplaced
+RegistryMessage = ProbeCompleted | AnswerBegan | AttemptCompleted | DrainRequested | ResumeRequested | TargetsReplaced
 
 
 class HealthPublished(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from state.blocks import NO_BLOCK
 from state.faults import FAULT_RULES, Fault, HealthEffect
-from state.messages import ProbeCompleted
+from state.latency.estimator import Estimator, Sight, after_answer, after_first, after_silence, after_whole
+from state.latency.level import p99
+from state.latency.reliability import Reliability, after_cut, after_failure, after_success
+from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface
 from state.standing import Standing
 from state.window import LATENCY_SPANS, Window, latency_of
 
-__all__ = ["counts", "held_back", "observe"]
+__all__ = ["began", "counts", "given_up", "held_back", "observe"]
+
+_TELLING: Final = 5.0
+"""Who is given up after this many times the p99 of a first token has half failed."""
 
 
 def observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
@@ -34,7 +42,57 @@ def observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         outcomes=_outcomes(record, evidence, policy),
         block=record.block.after_success(evidence.started_at),
         refusal=record.refusal.after_success(evidence.started_at),
+        estimator=_estimated(record.estimator, evidence),
+        reliability=after_success(record.reliability, evidence.at, 1.0 if outcome.streamed else 0.0),
+        seen_at=evidence.at,
     )
+
+
+def began(record: Record, seen: AnswerBegan) -> Record:
+    """Return the record once the first token of a stream has come: its end may be a long way off."""
+    sight = Sight(seen.at, seen.in_flight, seen.idle_s)
+    return replace(
+        record,
+        estimator=after_first(record.estimator, seen.first_s, sight),
+        block=record.block.after_success(seen.started_at),
+        seen_at=seen.at,
+    )
+
+
+def given_up(record: Record, evidence: Evidence) -> Record:
+    """Return the record after a request that somebody gave up: what was silent for long was slow, and no worse."""
+    outcome = evidence.outcome
+    silent = isinstance(evidence, AttemptCompleted) and outcome.streamed and outcome.first_byte_s is None
+    if not silent or outcome.fault is not Fault.CANCELLED:
+        return record
+    usual_s = p99(record.estimator.first, evidence.at)
+    estimator = after_silence(record.estimator, outcome.latency_s, _sight(evidence))
+    if estimator is record.estimator:
+        return record
+    reliability = record.reliability
+    if outcome.latency_s > _TELLING * usual_s:
+        reliability = after_failure(reliability, outcome.latency_s, evidence.at, 0.5)
+    return replace(record, estimator=estimator, reliability=reliability, seen_at=evidence.at)
+
+
+def _sight(evidence: Evidence) -> Sight:
+    if isinstance(evidence, ProbeCompleted):
+        return Sight(evidence.at, probe=True)
+    return Sight(evidence.at, evidence.in_flight, evidence.idle_s)
+
+
+def _estimated(before: Estimator, evidence: Evidence) -> Estimator:
+    outcome, sight = evidence.outcome, _sight(evidence)
+    tokens = outcome.tokens or 0
+    first_s, whole_s = outcome.first_byte_s, outcome.latency_s
+    if whole_s <= 0.0:
+        return before
+    if not outcome.streamed or first_s is None:
+        return after_whole(before, whole_s, tokens, sight)
+    known = isinstance(evidence, AttemptCompleted) and evidence.began
+    if not known:
+        before = after_first(before, first_s, sight)
+    return after_answer(before, whole_s - first_s, tokens, sight, whole_s)
 
 
 def _observe_fault(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
@@ -42,10 +100,20 @@ def _observe_fault(record: Record, evidence: Evidence, policy: HealthPolicy) -> 
     record = replace(record, last_fault=outcome.fault, last_fault_at=evidence.at)
     if not is_surface(evidence):
         if outcome.fault is not None and FAULT_RULES[outcome.fault].health is HealthEffect.EJECTS:
-            record = replace(record, outcomes=_outcomes(record, evidence, policy))
+            outcomes = _outcomes(record, evidence, policy)
+            record = replace(record, outcomes=outcomes, reliability=_failed(record, evidence))
         return held_back(record, outcome, evidence.started_at, evidence.at)
     # A listing that is rate-limited says nothing of completions: our own probes would lock the target out.
     return held_back(record, outcome, evidence.started_at, evidence.at) if outcome.fault is Fault.AUTH else record
+
+
+def _failed(record: Record, evidence: Evidence) -> Reliability:
+    """Return the reliability after a fault; one of a target that is known to be down says nothing new."""
+    if not counts(record, evidence):
+        return record.reliability
+    if evidence.outcome.fault is Fault.CUT:
+        return after_cut(record.reliability, evidence.at)
+    return after_failure(record.reliability, evidence.outcome.latency_s, evidence.at)
 
 
 def held_back(record: Record, outcome: Outcome, started_at: float, at: float) -> Record:

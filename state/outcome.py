@@ -41,6 +41,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     """Seconds that the provider asked to wait, already checked and capped."""
     streamed: bool = False
+    tokens: int | None = None
+    """Output tokens, as the provider counted or as their text suggests; None where unknown."""
     at_fault: Blame | None = None
     """Whose failure it was, where that is not the usual one of its fault."""
     reaches: Scope | None = None

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from state.durations import Seconds
 
-__all__ = ["CooldownPolicy", "HealthPolicy", "HistoryPolicy"]
+__all__ = ["CooldownPolicy", "EstimatorKind", "HealthPolicy", "HistoryPolicy"]
+
+
+class EstimatorKind(StrEnum):
+    """How a target's expected latency follows from its evidence."""
+
+    ADAPTIVE = "adaptive"
+    """First token, pace, queue and cold start apart, as `state.latency.estimator` has it."""
+    MEAN = "mean"
+    """The plain average of the last hundred latencies."""
 
 
 class CooldownPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +39,10 @@ class HealthPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     min_samples: int = 6
     window: Seconds = Seconds(45)
     cooldown: CooldownPolicy = CooldownPolicy()
+    vouch: Seconds | None = None
+    """After a cooldown, how long a passing canary is waited for before a request is tried; None for 15 s where the
+    provider is probed by canaries, else not at all."""
+    estimator: EstimatorKind = EstimatorKind.ADAPTIVE
 
 
 class HistoryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

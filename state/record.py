@@ -8,8 +8,11 @@ import msgspec
 
 from state.blocks import Block
 from state.faults import Fault
+from state.latency.estimator import NEWCOMER, Estimator
+from state.latency.reliability import Reliability
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import ProbeKind
+from state.policy import EstimatorKind
 from state.standing import Standing, TargetHealth
 from state.targets import TargetName
 from state.window import Window, estimate, share_succeeded
@@ -36,6 +39,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The kind of the faults in a row, None where they are mixed; of no meaning without any."""
     successes: int = 0
     """Trials that succeeded in a row, while it is on probation."""
+    vouched: bool = False
+    """On probation: whether a canary has succeeded since its cooldown."""
+    trial_at: float = math.inf
+    """On probation: from when a request is tried though no canary has vouched; infinity where one has, or elsewhere."""
+    check_at: float = math.inf
+    """While it is cooling: from when a canary may vouch for it."""
+    mistrust: int = 0
+    """How often a canary vouched for it and a request then failed."""
+    limit: int = 0
+    """How many requests it may have at once; 0 for no limit of its own."""
+    last_live_at: float = -math.inf
+    """When a request was last tried at it."""
+    seen_at: float = -math.inf
+    """When anything was last observed that speaks of its latency."""
     ejections: int = 0
     """Ejections in a row: what the next cooldown grows from."""
     drained: bool = False
@@ -50,6 +67,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     latencies: Window[float] = Window()
     outcomes: Window[bool] = Window()
     """How the requests and canaries of this standing ended: True for a success, False for a fault that ejects."""
+    estimator: Estimator = NEWCOMER
+    reliability: Reliability = Reliability()
     probe_s: float | None = None
     last_fault: Fault | None = None
     last_fault_at: float | None = None
@@ -67,8 +86,8 @@ def next_wake(record: Record) -> float:
     return min([wake, *ends])
 
 
-def view(record: Record, now: float) -> TargetHealth:
-    """Return what others may see of the record at `now`."""
+def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.ADAPTIVE) -> TargetHealth:
+    """Return what others may see of the record at `now`; `estimator` says what latency is expected by."""
     latency = estimate(record.latencies, record.probe_s, now)
     return TargetHealth(
         target=record.target,
@@ -85,13 +104,24 @@ def view(record: Record, now: float) -> TargetHealth:
         refused_until=_finite(record.refusal.until),
         refused_by=record.refusal.fault,
         expected_s=latency.expected_s,
+        mean_s=_mean(record.latencies.fresh(now)) if estimator is EstimatorKind.MEAN else None,
         p50_s=latency.p50_s,
         p95_s=latency.p95_s,
         samples=latency.samples,
         success_ratio=share_succeeded(record.outcomes, now),
         last_fault=record.last_fault,
         last_fault_at=record.last_fault_at,
+        estimator=record.estimator,
+        reliability=record.reliability,
+        limit=record.limit or None,
+        trial_from=_finite(record.trial_at),
+        check_at=_finite(record.check_at),
+        seen_at=_finite(record.seen_at),
     )
+
+
+def _mean(latencies: tuple[float, ...]) -> float | None:
+    return sum(latencies) / len(latencies) if latencies else None
 
 
 def _finite(seconds: float) -> float | None:

@@ -14,8 +14,10 @@ from state.blocks import NO_BLOCK
 from state.faults import Fault, Scope
 from state.health import drain, fold, hear, recall, resume, tick
 from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
+from state.latency.lengths import Lengths, after_length
 from state.mailbox import Address, Mailbox
 from state.messages import (
+    AnswerBegan,
     AttemptCompleted,
     DrainRequested,
     HealthPublished,
@@ -24,6 +26,7 @@ from state.messages import (
     ResumeRequested,
     TargetsReplaced,
 )
+from state.observation import began
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, next_wake, view
 from state.remembered import Remembered
@@ -64,6 +67,7 @@ class Registry:
         self._wakes: dict[TargetName, float] = {}
         self._views: dict[TargetName, TargetHealth] = {}
         self._revision = 0
+        self._lengths: dict[str, Lengths] = {}
         self._alarmed: set[str] = set()
         """Providers of which a fault at one target was told to the others, and no success since."""
 
@@ -96,7 +100,10 @@ class Registry:
         match message:
             case AttemptCompleted():
                 self._learn(message)
+                self._measure(message)
                 return (message.target, *self._spread(message))
+            case AnswerBegan():
+                self._begun(message)
             case ProbeCompleted():
                 self._recorder.post(_probe_row(message))
                 self._learn(message)
@@ -131,6 +138,16 @@ class Registry:
         record = fold(before, evidence, self._policies[evidence.target])
         self._keep(evidence.target, record)
         self._note(record, before.standing)
+
+    def _begun(self, seen: AnswerBegan) -> None:
+        if (record := self._records.get(seen.target)) is not None:
+            self._keep(seen.target, began(record, seen))
+
+    def _measure(self, evidence: AttemptCompleted) -> None:
+        """Learn how long the answers of a workload are."""
+        if evidence.outcome.tokens and evidence.outcome.fault is None:
+            known = self._lengths.get(evidence.workload, Lengths())
+            self._lengths[evidence.workload] = after_length(known, evidence.outcome.tokens, evidence.max_tokens)
 
     def _spread(self, evidence: AttemptCompleted) -> tuple[TargetName, ...]:
         """Let the provider's other targets hear of what concerns them too; return those that may have changed."""
@@ -212,7 +229,7 @@ class Registry:
         for target in targets:
             if target not in self._records:
                 continue
-            seen = view(self._records[target], now)
+            seen = view(self._records[target], now, self._policies[target].estimator)
             if seen != self._views.get(target):
                 self._views[target] = seen
                 changed = True
@@ -220,7 +237,9 @@ class Registry:
 
     def _publish(self, now: float) -> None:
         self._revision += 1
-        snapshot = HealthSnapshot(revision=self._revision, at=now, targets=dict(self._views))
+        snapshot = HealthSnapshot(
+            revision=self._revision, at=now, targets=dict(self._views), lengths=dict(self._lengths)
+        )
         self._dispatcher.post(HealthPublished(snapshot=snapshot))
 
     def _note(self, record: Record, before: Standing) -> None:

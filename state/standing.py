@@ -8,6 +8,9 @@ from enum import StrEnum
 import msgspec
 
 from state.faults import Fault
+from state.latency.estimator import NEWCOMER, Estimator
+from state.latency.lengths import Lengths
+from state.latency.reliability import Reliability
 from state.targets import TargetName
 
 __all__ = ["HealthSnapshot", "Standing", "TargetHealth"]
@@ -55,6 +58,20 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the window's outcomes that succeeded, None where the window is empty."""
     last_fault: Fault | None = None
     last_fault_at: float | None = None
+    estimator: Estimator = NEWCOMER
+    reliability: Reliability = Reliability()
+    mean_s: float | None = None
+    """The plain average that stands for the estimator where the configuration wants it so."""
+    limit: int | None = None
+    """How many requests it may have at once while it returns, or after it was overloaded; None for no own limit."""
+    trial_from: float | None = None
+    """On probation: from when a request is tried though no canary has vouched for it; None where one has."""
+    check_at: float | None = None
+    """While it is cooling: from when a canary may find that it is well again."""
+    seen_at: float | None = None
+    """When anything was last observed that speaks of its latency."""
+    confirm: bool = False
+    """Whether the last observation was an outlier that waits for another."""
 
     @property
     def ready(self) -> bool:
@@ -68,3 +85,5 @@ class HealthSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0
     at: float = 0.0
     targets: Mapping[TargetName, TargetHealth] = msgspec.field(default_factory=dict)
+    lengths: Mapping[str, Lengths] = msgspec.field(default_factory=dict)
+    """How long the answers of each workload are."""

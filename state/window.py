@@ -1,6 +1,6 @@
 """The windows of a target: its recent latencies, and how its recent requests ended.
 
-A window is a value: two parallel tuples of at most 64 entries. Adding copies 64 pointers twice, which costs less
+A window is a value: two parallel tuples of at most 100 entries. Adding copies 100 pointers twice, which costs less
 than a microsecond; sorting for the median happens only when a picture is published.
 """
 
@@ -18,8 +18,8 @@ __all__ = ["LATENCY_SPANS", "WINDOW_LIMIT", "Estimate", "Window", "estimate", "l
 
 V = TypeVar("V")
 
-WINDOW_LIMIT: Final = 64
-"""Most entries of a window: a median over more would follow a change of the provider too late."""
+WINDOW_LIMIT: Final = 100
+"""Most entries of a window: what the seed's average is taken over."""
 LATENCY_SPANS: Final = 10
 """A latency stays for this many times the policy's `window`: what ten windows ago was fast says nothing of now."""
 

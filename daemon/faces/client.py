@@ -119,6 +119,7 @@ class ClientFace:
             choosy=self._in_force.routes.choosy(workload),
             patience_s=sdk.read_s if streamed else min(sdk.read_s, sdk.whole_s),
             client_retry=sdk.retry,
+            max_tokens=envelope.limit,
             asker=self._asker(request) if workload.degraded.mode == "cache" else Asker(),
         )
 

@@ -41,6 +41,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """Whether some target of the workload cannot take every request."""
     client_retry: int | None = None
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
+    max_tokens: int | None = None
+    """How many tokens the answer may have, where the request says so."""
     asker: Asker = Asker()
     """Who asks: what was answered to one is never given to another."""
 

@@ -100,6 +100,8 @@ class Course:
             fallback_on=workload.fallback_on if self._call.fallback_allowed else (),
             needs=self.needs if self._call.choosy else Needs(),
             more_than=self._more_than,
+            max_tokens=self._call.max_tokens,
+            streamed=self._call.streamed,
         )
 
     def escalation(self, onto: TargetName) -> RouteQuery:

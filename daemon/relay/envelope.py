@@ -17,11 +17,26 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _VALUE = re.compile(rb'\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
 
 
+_ABSENT = msgspec.Raw(b"")
+_MOST_DIGITS = 10
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """The members of a request that routing reads; all others pass unread."""
 
     model: str
     stream: bool | None = None
+    max_tokens: msgspec.Raw = _ABSENT
+    max_completion_tokens: msgspec.Raw = _ABSENT
+    max_output_tokens: msgspec.Raw = _ABSENT
+
+    @property
+    def limit(self) -> int | None:
+        """How many tokens the answer may have, None where the request does not say so in a way that can be read."""
+        for said in (self.max_tokens, self.max_completion_tokens, self.max_output_tokens):
+            if said is not _ABSENT and (digits := bytes(said)).isdigit() and len(digits) < _MOST_DIGITS:
+                return int(digits)
+        return None
 
 
 class EnvelopeProblem(msgspec.Struct, frozen=True):

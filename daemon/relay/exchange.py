@@ -141,7 +141,7 @@ class Exchange:
                 return Failed(outcome, reply.status, reply.headers, body)
             return Failed(outcome, repeatable=not looks_like_html(content_type, body))
         return Whole(
-            outcome=self._outcome(None, "", reply),
+            outcome=msgspec.structs.replace(self._outcome(None, "", reply), tokens=answer.usage.completion_tokens),
             status=reply.status,
             headers=reply.headers,
             body=body,
@@ -156,7 +156,7 @@ class Exchange:
             while piece := await self._read(reply):
                 onward = reader.feed(piece)
                 if self._first_byte_s is None and reader.said:
-                    self._first_byte_s = self._gear.clock() - self._started
+                    self._begin()
                 if onward and not self._hushed:
                     await self._pass_on(self._events.take(onward), reply, client)
                 elif reader.diagnosis is not None and not self._passed:
@@ -197,7 +197,7 @@ class Exchange:
         self._by = self._terms.limits.end
         self._watch.expires_at = self._by  # a client that reads slowly is not the provider's idleness
         if self._first_byte_s is None:
-            self._first_byte_s = self._gear.clock() - self._started
+            self._begin()
         if self._terms.text is not None:
             self._terms.text.feed(onward)
         if self._terms.splice is not None:
@@ -207,6 +207,11 @@ class Exchange:
             await client.start(reply.status, reply.headers)
         if onward:
             await client.write(onward)
+
+    def _begin(self) -> None:
+        self._first_byte_s = self._gear.clock() - self._started
+        if self._terms.began is not None:
+            self._terms.began(self._first_byte_s)
 
     def _timed_out(self) -> ExchangeResult:
         outcome = self._late()
@@ -252,4 +257,5 @@ class Exchange:
             first_byte_s=self._first_byte_s,
             latency_s=self._gear.clock() - self._started,
             streamed=self._call.streamed,
+            tokens=self._reader.usage.completion_tokens or round(self._reader.said) or None,
         )

@@ -49,6 +49,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """How long the target usually takes, in seconds."""
     splice: Splice | None = None
     """What makes its stream the continuation of one that broke; None for a stream of its own."""
+    began: Callable[[float], None] | None = None
+    """Who is told of the first token of a stream, and how many seconds it took."""
     text: TextSoFar | None = None
     """Where the text that goes to the client is collected, where somebody needs it."""
 

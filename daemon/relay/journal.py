@@ -11,11 +11,11 @@ from daemon.alerts.alarm import Alarm
 from daemon.metrics import Metrics
 from daemon.relay.calls import ClientCall
 from daemon.relay.headers import Story
-from daemon.routing.leases import Choice
+from daemon.routing.leases import Choice, Lease
 from state.faults import Fault
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RecorderMessage, RequestRow
 from state.mailbox import Address
-from state.messages import AttemptCompleted, RegistryMessage
+from state.messages import AnswerBegan, AttemptCompleted, RegistryMessage
 from state.outcome import Outcome, Usage
 from state.targets import TargetName
 
@@ -54,6 +54,7 @@ class Journal:
         self._witnesses = witnesses
         self.story = Story()
         self._primary: TargetName | None = None
+        self._begun: set[int] = set()
 
     def now(self) -> float:
         """Return the time that it writes down, in monotonic seconds."""
@@ -75,14 +76,37 @@ class Journal:
         )
         self._witnesses.recorder.post(row)
 
-    def attempted(self, target: TargetName, outcome: Outcome) -> None:
+    def began(self, lease: Lease, first_s: float) -> None:
+        """Note the first token of a stream, `first_s` seconds after it was asked for: evidence long before its end."""
+        now, departure = self._witnesses.clock(), lease.departure
+        self._begun.add(lease.ticket)
+        seen = AnswerBegan(
+            target=lease.target,
+            first_s=first_s,
+            started_at=now - first_s,
+            at=now,
+            in_flight=departure.in_flight,
+            idle_s=departure.idle_s,
+        )
+        self._witnesses.registry.post(seen)
+
+    def attempted(self, lease: Lease, outcome: Outcome) -> None:
         """Note how an attempt ended: evidence for the registry, a row, a count."""
-        now = self._witnesses.clock()
+        now, target = self._witnesses.clock(), lease.target
         self.story.upstream_s += outcome.latency_s
         if outcome.counts or outcome.fault is Fault.CANCELLED:
-            self._witnesses.registry.post(
-                AttemptCompleted(target=target, outcome=outcome, started_at=now - outcome.latency_s, at=now)
+            evidence = AttemptCompleted(
+                target=target,
+                outcome=outcome,
+                started_at=now - outcome.latency_s,
+                at=now,
+                in_flight=lease.departure.in_flight,
+                idle_s=lease.departure.idle_s,
+                began=lease.ticket in self._begun,
+                max_tokens=self._call.max_tokens,
+                workload=self._call.workload.name,
             )
+            self._witnesses.registry.post(evidence)
         row = AttemptRow(
             at=now, request_id=self._call.request_id, number=self.story.attempts, target=target, outcome=outcome
         )

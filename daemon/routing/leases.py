@@ -19,6 +19,7 @@ from state.targets import TargetName
 __all__ = [
     "Candidate",
     "Choice",
+    "Departure",
     "DispatcherMessage",
     "DispatcherView",
     "Lease",
@@ -54,6 +55,12 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     needs: Needs = Needs()
     more_than: int = 0
     """Tokens that the context window must be known to exceed, 0 where that does not matter."""
+    max_tokens: int | None = None
+    """How long the answer may be at most, where the request says so."""
+    streamed: bool = False
+    """Whether the answer shows its first token before its last."""
+    desperate: bool = False
+    """Whether even ejected targets may be chosen: waiting is over, and nothing else is there."""
 
     @property
     def kind(self) -> Hashable:
@@ -85,6 +92,15 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The workload's primary path: what would be chosen were every target ready and free."""
 
 
+class Departure(msgspec.Struct, frozen=True):
+    """How things stood at a target when a request was sent to it."""
+
+    in_flight: int = 1
+    """How many it had, this one included."""
+    idle_s: float = 0.0
+    """Seconds without a request before it; 0.0 where one was under way, or none ever was."""
+
+
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Permission for one attempt at one target; whoever holds it gives it back."""
 
@@ -93,6 +109,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     choice: Choice
     waited_s: float = 0.0
     """How long the request stood in the queue."""
+    departure: Departure = Departure()
 
 
 class NoLeaseReason(StrEnum):

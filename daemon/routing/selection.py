@@ -6,17 +6,20 @@ from collections.abc import Mapping
 
 import msgspec
 
+from daemon.routing.latency import Contender, Silence
 from daemon.routing.leases import Candidate, Choice, RouteQuery
 from daemon.routing.policy import Routes, Strategy, TargetPlace
-from daemon.routing.strategies import STRATEGIES, Contender, Turn
+from daemon.routing.strategies import STRATEGIES, Moment, Turn
 from probes.policy import Abilities
 from probes.surfaces import speaks
 from state.faults import Fault
+from state.latency.lengths import Lengths
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName
 
 __all__ = ["Load", "choose", "earliest_ready"]
 
+_NO_EXPERIENCE = Lengths()
 _SOON = -1.0
 _NEVER = float("inf")
 _AS_A_REASON = {Fault.CUT: Fault.BAD_REPLY}
@@ -30,6 +33,9 @@ class Load(msgspec.Struct, frozen=True):
     targets: Mapping[TargetName, int]
     providers: Mapping[str, int]
     turn: Turn = Turn()
+    silences: Mapping[TargetName, Silence] = msgspec.field(default_factory=dict)
+    sent_at: Mapping[TargetName, float] = msgspec.field(default_factory=dict)
+    """When a request was last sent to each."""
 
 
 class _Obstacle(msgspec.Struct, frozen=True):
@@ -45,7 +51,8 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     """Return the choice for `query` at `now`, monotonic seconds; `chosen` is None where nothing is available."""
     workload = query.workload
     candidates, contenders = _sorted_out(query, (routes, snapshot, load), now)
-    scored = STRATEGIES[workload.strategy](contenders, workload, load.turn)
+    moment = Moment(workload, load.turn, now, _tokens(query, snapshot))
+    scored = STRATEGIES[workload.strategy](contenders, moment)
     best: Contender | None = None
     lowest = _NEVER
     for contender, (score, terms) in zip(contenders, scored, strict=True):
@@ -57,7 +64,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     return Choice(
         chosen=chosen,
         strategy=workload.strategy,
-        reason=_reason(workload.strategy, best, primary, candidates),
+        reason=_reason(query, best, primary, candidates),
         candidates=tuple(candidates),
         seed=load.turn.seed,
         primary=primary,
@@ -80,7 +87,9 @@ def _sorted_out(
     contenders: list[Contender] = []
     for index, (target, obstacle) in enumerate(zip(query.workload.targets, _obstacles(query, known, now), strict=True)):
         if obstacle is None:
-            contenders.append(Contender(index, snapshot.targets[target], load.targets.get(target, 0)))
+            idle_s = now - load.sent_at.get(target, now)
+            silence, in_flight = load.silences.get(target), load.targets.get(target, 0)
+            contenders.append(Contender(index, snapshot.targets[target], in_flight, silence, idle_s))
         else:
             skipped.append(Candidate(target=target, skipped=obstacle.reason))
     others = [contender for contender in contenders if contender.health.target != query.last_resort]
@@ -92,6 +101,8 @@ def _sorted_out(
 def _obstacles(query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float) -> list[_Obstacle | None]:
     """Return what stands in the way of each target of the workload, in its order."""
     obstacles = [_obstacle(target, query, known, now) for target in query.workload.targets]
+    if query.desperate and None not in obstacles:
+        obstacles = _least_condemned(obstacles, query, known, now)
     if query.workload.strategy is not Strategy.PRIORITY:
         return obstacles
     for index, obstacle in enumerate(obstacles):
@@ -153,6 +164,8 @@ def _unready(health: TargetHealth, now: float) -> _Obstacle | None:
     if health.drained:
         reason = f"drained: {health.drain_reason}" if health.drain_reason else "drained"
         return _Obstacle(reason, _NEVER if health.drained_until is None else health.drained_until)
+    if health.standing is Standing.PROBATION and health.trial_from is not None and health.trial_from > now:
+        return _Obstacle("on probation, no canary has vouched for it yet", health.trial_from, health.fell_on)
     if health.standing is Standing.COOLING:
         until = health.until or now
         return _Obstacle(f"cooling for {max(0.0, until - now):.1f}s: {health.cause}", until, health.fell_on)
@@ -166,9 +179,40 @@ def _unready(health: TargetHealth, now: float) -> _Obstacle | None:
 def _crowded(target: TargetName, health: TargetHealth, place: TargetPlace, load: Load) -> _Obstacle | None:
     if load.providers.get(place.provider, 0) >= place.max_in_flight:
         return _Obstacle(f"full: {place.max_in_flight} in flight", _SOON)
-    if health.standing is Standing.PROBATION and load.targets.get(target, 0):
+    in_flight = load.targets.get(target, 0)
+    if health.standing is Standing.PROBATION and in_flight:
         return _Obstacle("on probation, its trial is under way", _SOON, health.fell_on)
+    if health.limit is not None and in_flight >= health.limit:
+        return _Obstacle(f"returning slowly: {in_flight} in flight", _SOON)
     return None
+
+
+def _least_condemned(
+    obstacles: list[_Obstacle | None], query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float
+) -> list[_Obstacle | None]:
+    """Return the obstacles without that of the ejected target that was condemned first: one, rather than none."""
+    routes, snapshot, load = known
+    condemned: list[tuple[float, int]] = []
+    for index, target in enumerate(query.workload.targets):
+        health, place = snapshot.targets.get(target), routes.places.get(target)
+        if health is None or place is None or health.drained or not _is_ejected(health, now):
+            continue
+        if not (_unsuitable(target, query, place) or _refused(health, query, now) or load.targets.get(target, 0)):
+            condemned.append((health.since, index))
+    if condemned:
+        obstacles[min(condemned)[1]] = None
+    return obstacles
+
+
+def _is_ejected(health: TargetHealth, now: float) -> bool:
+    waits = health.trial_from is not None and health.trial_from > now
+    return health.standing is Standing.COOLING or (health.standing is Standing.PROBATION and waits)
+
+
+def _tokens(query: RouteQuery, snapshot: HealthSnapshot) -> float:
+    if not query.surface.generates:
+        return 0.0
+    return snapshot.lengths.get(query.workload.name, _NO_EXPERIENCE).expected(query.max_tokens)
 
 
 def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
@@ -179,15 +223,19 @@ def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
     return None
 
 
-def _reason(strategy: Strategy, best: Contender | None, primary: TargetName | None, candidates: list[Candidate]) -> str:
+def _reason(query: RouteQuery, best: Contender | None, primary: TargetName | None, candidates: list[Candidate]) -> str:
     if best is None:
         return "no target is available"
+    if best.health.standing is Standing.COOLING:
+        return "all are ejected, and it for the longest time"
     if primary not in {None, best.health.target}:
         why = next((candidate.skipped for candidate in candidates if candidate.target == primary), "")
         return f"{primary} is passed over: {why}"
     if best.health.standing is Standing.PROBATION:
         return "a trial after its cooldown"
+    strategy = query.workload.strategy
     if strategy is Strategy.LOWEST_LATENCY:
-        expected = best.health.expected_s
-        return "nothing is known of it yet" if expected is None else f"lowest latency, {expected * 1e3:.0f} ms expected"
+        terms = next(each.terms for each in reversed(candidates) if each.target == best.health.target)
+        known = f"lowest latency, {terms['expected_s'] * 1e3:.0f} ms expected"
+        return "nothing is known of it yet" if "unknown" in terms else known
     return {Strategy.PRIORITY: "first in order", Strategy.ROUND_ROBIN: "its turn"}.get(strategy, "drawn by weight")

@@ -1,0 +1,107 @@
+"""The score of a target by what a request is expected to cost there: seconds to its end, failures included."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from state.latency.level import expected, p99
+from state.standing import Standing, TargetHealth
+
+__all__ = ["Contender", "Scored", "Silence", "by_latency"]
+
+_TRIAL: Final = -1.0
+"""Before every latency: a target on probation gets its trial, or it would never come back."""
+_TRIAL_WITHIN_S: Final = 60.0
+"""For how long a target that a canary vouches for waits until it is the best before it gets its trial all the same."""
+_CROWDED: Final = 1e3
+"""After every latency: nothing is known of an unproven target but that somebody is finding out."""
+_UNKNOWN: Final = 1e-3
+"""A newcomer is before every other; among newcomers the nearer ones are first."""
+_SILENT: Final = 1.6
+"""Who has said nothing for this long will say nothing for this many times as long: facts/routing.md, section 1."""
+_RETRY_S: Final = 1.5
+"""What a failure costs besides the time until it shows and the time of the next target."""
+_CUT_S: Final = 60.0
+"""What a stream that breaks costs: nothing repairs it."""
+
+Scored = tuple[float, Mapping[str, float]]
+"""A score, lower is better, and the terms it was made of."""
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """The oldest request at a target that has had no first token yet, though none that was sent later has."""
+
+    since: float
+    allowed_s: float = 0.0
+    """How much longer than a first token it was expected to take from the start."""
+
+
+class Contender(msgspec.Struct, frozen=True):
+    """A target that could take the request now."""
+
+    index: int
+    """Its place in the workload's `targets`."""
+    health: TargetHealth
+    in_flight: int
+    silence: Silence | None = None
+    idle_s: float = 0.0
+    """Seconds since a request was last sent to it."""
+
+
+def by_latency(contenders: Sequence[Contender], tokens: float, now: float) -> list[Scored]:
+    """Return each contender's score: the seconds that a request of `tokens` is expected to cost there."""
+    terms = [_expected(contender, tokens, now) for contender in contenders]
+    least = min((each["expected_s"] for each in terms), default=0.0)
+    return [(_score(contender, each, least, now), each) for contender, each in zip(contenders, terms, strict=True)]
+
+
+def _expected(contender: Contender, tokens: float, now: float) -> dict[str, float]:
+    health = contender.health
+    if health.mean_s is not None:
+        return {"expected_s": health.mean_s, "mean_s": health.mean_s}
+    estimator = health.estimator
+    pace = estimator.pace
+    first_s = expected(estimator.first, now)
+    if (silence := contender.silence) is not None:
+        silent_s = now - silence.since - silence.allowed_s
+        if silent_s > first_s:
+            first_s = max(first_s, _SILENT * silent_s)
+    first_s += estimator.cold.wait(contender.idle_s)
+    wait_s = estimator.wait_s(contender.in_flight + 1)
+    generation_s = tokens * math.exp(pace.mean) * pace.tail
+    return {
+        "expected_s": first_s + wait_s + generation_s,
+        "first_s": first_s,
+        "first_p99_s": p99(estimator.first, now),
+        "wait_s": wait_s,
+        "generation_s": generation_s,
+    }
+
+
+def _score(contender: Contender, terms: dict[str, float], least: float, now: float) -> float:
+    health = contender.health
+    if health.standing is Standing.PROBATION and _is_due(health, now):
+        terms["trial"] = 1.0
+        return _TRIAL
+    if health.standing is Standing.UNPROVEN:
+        if contender.in_flight:
+            terms["unproven_in_flight"] = float(contender.in_flight)
+            return _CROWDED * contender.in_flight + terms["expected_s"]
+        if not health.estimator.first.count:
+            terms["unknown"] = 1.0
+            return _UNKNOWN * (health.expected_s or 0.0)
+    reliability = health.reliability
+    errors = terms["errors"] = reliability.error_share(now)
+    cuts = terms["cuts"] = reliability.cut_share(now)
+    failed_s = reliability.failure_s + least + _RETRY_S
+    return (1.0 - errors) * terms["expected_s"] + errors * failed_s + _CUT_S * cuts
+
+
+def _is_due(health: TargetHealth, now: float) -> bool:
+    if health.trial_from is not None:
+        return now >= health.trial_from
+    return now - health.since >= _TRIAL_WITHIN_S

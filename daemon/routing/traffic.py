@@ -1,0 +1,83 @@
+"""What is under way at each target: leases, how long they have been silent, when one was last sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from daemon.routing.latency import Silence
+from daemon.routing.leases import Choice, Departure, RouteQuery
+from daemon.routing.selection import Load
+from daemon.routing.strategies import Turn
+from state.targets import TargetName, provider_of
+
+__all__ = ["Traffic", "allowance_s"]
+
+_NEVER: Final = float("-inf")
+
+
+def allowance_s(choice: Choice, query: RouteQuery) -> float:
+    """Return how many seconds beyond a first token the choice's target is expected to say nothing.
+
+    Those in its queue, and, where the answer comes in one piece, those of writing it.
+    """
+    for candidate in reversed(choice.candidates):
+        if candidate.target == choice.chosen:
+            terms = candidate.terms
+            return terms.get("wait_s", 0.0) + (0.0 if query.streamed else terms.get("generation_s", 0.0))
+    return 0.0
+
+
+class Traffic:
+    """The leases under way. Belongs to one owner, who alone calls it."""
+
+    def __init__(self) -> None:
+        """Start with nothing under way."""
+        self.targets: Counter[TargetName] = Counter()
+        self.providers: Counter[str] = Counter()
+        self._leases: dict[int, TargetName] = {}
+        self._silent: dict[TargetName, dict[int, Silence]] = {}
+        self._sent_at: dict[TargetName, float] = {}
+
+    def __contains__(self, ticket: int) -> bool:
+        """Whether the lease is under way."""
+        return ticket in self._leases
+
+    def depart(self, ticket: int, choice: Choice, now: float, *, allowed_s: float = 0.0) -> Departure:
+        """Count a request that is sent now to the choice's target; `allowed_s` is granted beyond a first token."""
+        target = choice.chosen
+        if target is None:
+            message = "nothing was chosen"
+            raise ValueError(message)
+        before = self.targets[target]
+        sent_at = self._sent_at.get(target, _NEVER)
+        self._leases[ticket] = target
+        self.targets[target] = before + 1
+        self.providers[provider_of(target)] += 1
+        self._sent_at[target] = now
+        self._silent.setdefault(target, {})[ticket] = Silence(now, allowed_s)
+        return Departure(before + 1, 0.0 if before or sent_at == _NEVER else now - sent_at)
+
+    def answered(self, ticket: int) -> None:
+        """Note a first token: those that were sent before it and are still silent are stragglers, and tell nothing."""
+        silent = self._silent.get(self._leases.get(ticket, TargetName("")), {})
+        if ticket in silent:
+            for earlier in list(silent):
+                del silent[earlier]
+                if earlier == ticket:
+                    return
+
+    def end(self, ticket: int) -> bool:
+        """Count a request that is over; False where there is no such."""
+        target = self._leases.pop(ticket, None)
+        if target is None:
+            return False
+        self._silent[target].pop(ticket, None)
+        self.targets[target] -= 1
+        self.providers[provider_of(target)] -= 1
+        return True
+
+    def load(self, turn: Turn) -> Load:
+        """Return what a choice may know of it; good until the next call of any other method."""
+        silences = {target: next(iter(silent.values())) for target, silent in self._silent.items() if silent}
+        return Load(self.targets, self.providers, turn, silences, self._sent_at)
