@@ -13,6 +13,10 @@ from state.targets import TargetName, target_name
 __all__ = ["Abilities", "Dialect", "ProbePolicy", "ProbeSetting", "Provider", "Secret", "Timeouts"]
 
 
+_VOUCH = Seconds(15)
+"""The longest that a canary takes to fail, and a little more."""
+
+
 class Dialect(StrEnum):
     """The API family a provider speaks. `simulated` providers speak both of the others."""
 
@@ -91,6 +95,12 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthPolicy = HealthPolicy()
     abilities: tuple[tuple[str, Abilities], ...] = ()
     """By model; `*` stands for all that are not named."""
+
+    @property
+    def judged_by(self) -> HealthPolicy:
+        """The health policy with what follows from the kind of its probes."""
+        vouched = self.probe.kind is ProbeSetting.CANARY and self.health.vouch is None
+        return msgspec.structs.replace(self.health, vouch=_VOUCH) if vouched else self.health
 
     def abilities_of(self, model: str) -> Abilities:
         """Return what `model` can take."""

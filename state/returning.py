@@ -59,7 +59,7 @@ def trial_from(record: Record, policy: HealthPolicy) -> float:
 
 def trials_needed(record: Record, policy: HealthPolicy) -> int:
     """Return how many trials readmit: one more for every second lie of its canaries."""
-    return policy.rise + record.mistrust // 2
+    return policy.rise + min(record.mistrust, _LATEST_CHECK) // 2
 
 
 def neglected(record: Record, policy: HealthPolicy, at: float) -> bool:

@@ -58,4 +58,4 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def policies(self) -> Mapping[TargetName, HealthPolicy]:
         """Every target, with the health policy of its provider."""
-        return {target: provider.health for provider in self.providers.values() for target in provider.targets}
+        return {target: provider.judged_by for provider in self.providers.values() for target in provider.targets}

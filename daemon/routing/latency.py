@@ -11,7 +11,7 @@ import msgspec
 from state.latency.level import expected, p99
 from state.standing import Standing, TargetHealth
 
-__all__ = ["Contender", "Scored", "Silence", "by_latency"]
+__all__ = ["Contender", "Scored", "Silence", "by_latency", "patience_s"]
 
 _TRIAL: Final = -1.0
 """Before every latency: a target on probation gets its trial, or it would never come back."""
@@ -25,6 +25,8 @@ _SILENT: Final = 1.6
 """Who has said nothing for this long will say nothing for this many times as long: facts/routing.md, section 1."""
 _RETRY_S: Final = 1.5
 """What a failure costs besides the time until it shows and the time of the next target."""
+_PATIENT: Final = 8.0
+_LEAST_PATIENCE_S: Final = 10.0
 _CUT_S: Final = 60.0
 """What a stream that breaks costs: nothing repairs it."""
 
@@ -105,3 +107,11 @@ def _is_due(health: TargetHealth, now: float) -> bool:
     if health.trial_from is not None:
         return now >= health.trial_from
     return now - health.since >= _TRIAL_WITHIN_S
+
+
+def patience_s(terms: Mapping[str, float], at_most: float) -> float:
+    """Return how long a first token is waited for: eight times what 99 in 100 take, from ten seconds to `at_most`."""
+    p99_s = terms.get("first_p99_s")
+    if p99_s is None:
+        return at_most
+    return max(min(_LEAST_PATIENCE_S, at_most), min(at_most, _PATIENT * p99_s + terms.get("wait_s", 0.0)))

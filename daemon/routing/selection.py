@@ -101,7 +101,8 @@ def _sorted_out(
 def _obstacles(query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float) -> list[_Obstacle | None]:
     """Return what stands in the way of each target of the workload, in its order."""
     obstacles = [_obstacle(target, query, known, now) for target in query.workload.targets]
-    if query.desperate and None not in obstacles:
+    # A workload with a single target has no choice that could go wrong: there the cooldown is kept, and told.
+    if query.desperate and len(obstacles) > 1 and None not in obstacles:
         obstacles = _least_condemned(obstacles, query, known, now)
     if query.workload.strategy is not Strategy.PRIORITY:
         return obstacles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
@@ -16,6 +17,8 @@ from daemon.routing.selection import Load, choose, earliest_ready
 from daemon.routing.strategies import Turn
 from probes.policy import Dialect
 from probes.surfaces import Surface
+from state.latency.estimator import Estimator
+from state.latency.level import Level
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
 
@@ -39,8 +42,10 @@ def _workload(strategy: Strategy = Strategy.LOWEST_LATENCY, **more: object) -> W
     return Workload(**{"name": "w", "targets": (A, B, C), "strategy": strategy, **more})
 
 
-def _healthy(target: TargetName, expected_s: float | None = 1.0, **more: object) -> TargetHealth:
-    return TargetHealth(**{"target": target, "standing": Standing.HEALTHY, "expected_s": expected_s, **more})
+def _healthy(target: TargetName, first_s: float = 1.0, **more: object) -> TargetHealth:
+    level = Level(math.log(first_s), variance=0.0, tail=1.0, at=_NOW, count=9)
+    estimator = Estimator(first=level, pace=Level(math.log(1e-9), variance=0.0, at=_NOW, count=9))
+    return TargetHealth(**{"target": target, "standing": Standing.HEALTHY, "estimator": estimator, **more})
 
 
 def _choose(workload: Workload, *healths: TargetHealth, load: Load | None = None, **more: object):  # noqa: ANN202

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import replace
 
 from state.faults import FAULT_RULES, Blame, Fault, HealthEffect
 from state.health import cooldown_s, fold, tick
@@ -12,6 +13,7 @@ from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Record, next_wake, view
+from state.returning import trials_needed
 from state.standing import Standing
 from tests.rigs.evidence import TARGET, answered, attempt, failed, probed
 
@@ -159,9 +161,10 @@ def test_listings_do_not_enter_the_share_of_failures() -> None:
 
 
 def test_nothing_shortens_or_lengthens_a_running_cooldown() -> None:
-    """While it cools, neither faults nor successes nor probes move its end."""
+    """While it cools, neither faults nor late successes nor probes move its end."""
     record = cooling()
-    pieces = (failed(10.1), answered(10.2), *(probed(kind, 10.3, Fault.TIMEOUT) for kind in ProbeKind))
+    late = answered(10.2, took=9.0)
+    pieces = (failed(10.1), late, *(probed(kind, 10.3, Fault.TIMEOUT) for kind in ProbeKind))
     for piece in pieces:
         seen = fold(record, piece, POLICY)
         assert (seen.standing, seen.since, seen.until, seen.ejections, seen.outcomes) == (
@@ -190,11 +193,41 @@ def test_evidence_finds_a_cooldown_that_is_over_already_over() -> None:
     assert fold(record, trial, POLICY).standing is Standing.HEALTHY
 
 
-@pytest.mark.parametrize("evidence", [answered(20.0), probed(ProbeKind.CANARY, 20.0)])
-def test_a_successful_trial_readmits(evidence: AttemptCompleted | ProbeCompleted) -> None:
-    """`rise` successes of requests or canaries make a target on trial healthy."""
-    record = fold(on_trial(), evidence, POLICY)
+def test_a_successful_trial_readmits() -> None:
+    """`rise` requests that succeed make a target on trial healthy."""
+    record = fold(on_trial(), answered(20.0), POLICY)
     assert (record.standing, record.cause, record.since) == (Standing.HEALTHY, "answered", 20.0)
+
+
+def test_a_canary_vouches_and_only_a_request_readmits() -> None:
+    """Before the end of a cooldown a canary that succeeds puts a target on trial, where the next request decides."""
+    record = cooling()
+    vouched = fold(record, probed(ProbeKind.CANARY, record.since + 0.5), POLICY)
+    assert (vouched.standing, vouched.vouched) == (Standing.PROBATION, True)
+    assert fold(vouched, probed(ProbeKind.CANARY, vouched.since + 1.0), POLICY).standing is Standing.PROBATION
+    assert fold(vouched, answered(vouched.since + 1.0), POLICY).standing is Standing.HEALTHY
+
+
+def test_a_canary_that_lied_is_believed_less() -> None:
+    """Where a canary passed and the request then failed, the next cooldown is longer, and later more trials needed."""
+    record = cooling()
+    for lies in range(1, 5):
+        record = fold(record, probed(ProbeKind.CANARY, record.since + 0.5), POLICY)
+        before = record.ejections
+        record = fold(record, failed(record.since + 1.0), POLICY)
+        assert (record.standing, record.mistrust, record.ejections) == (Standing.COOLING, lies, before + 2)
+    assert trials_needed(record, POLICY) == POLICY.rise + 2
+
+
+def test_a_returned_target_starts_slowly() -> None:
+    """After its trial it may have two requests at once, then twice as many for each success that filled the limit."""
+    record = fold(on_trial(), answered(20.0), POLICY)
+    limits = [record.limit]
+    for second in range(21, 30):
+        answer = answered(float(second))
+        record = fold(record, replace(answer, in_flight=max(1, record.limit)), POLICY)
+        limits.append(record.limit)
+    assert limits == [2, 4, 8, 16, 32, 0, 0, 0, 0, 0]
 
 
 def test_a_readmitted_target_starts_with_a_clean_sheet() -> None:
