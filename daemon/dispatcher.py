@@ -139,7 +139,7 @@ class Dispatcher:
             self._refuse(waiter, self._choose(request.query, now), self._why_not(request.query), now)
 
     def _released(self, ticket: int) -> None:
-        if not self._traffic.end(ticket):
+        if not self._traffic.end(ticket, self._looked_at):
             for line in self._waiting.values():
                 line.pop(ticket, None)
 
@@ -166,7 +166,7 @@ class Dispatcher:
         if query.last_resort is not None and self._retries < 1.0:
             query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        return choose(query, self._routes, self._known, self._traffic.load(turn), now)
+        return choose(query, self._routes, self._known, self._traffic.load(turn, now), now)
 
     @property
     def _known(self) -> HealthSnapshot:
@@ -192,7 +192,9 @@ class Dispatcher:
             if last.chosen is not None:
                 self._grant(waiter.request, last, last.chosen, now - waiter.since)
                 return
-        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN), now)
+        ready_at = earliest_ready(
+            waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN, now), now
+        )
         retry_after_s = None if ready_at is None else ready_at - now
         waiter.request.reply.send(
             NoLease(reason=reason, choice=choice, retry_after_s=retry_after_s, waited_s=now - waiter.since)
@@ -202,7 +204,9 @@ class Dispatcher:
         """Whether some target may become available before the waiter's time is over."""
         if self._snapshot is None:
             return True
-        ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN), now)
+        ready_at = earliest_ready(
+            waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN, now), now
+        )
         return ready_at is not None and ready_at < waiter.deadline
 
     def _why_not(self, query: RouteQuery) -> NoLeaseReason:

@@ -24,6 +24,8 @@ _QUIET_S: Final = 300.0
 """Without a request for so long nobody profits from a canary. Source of the constants: facts/routing.md, section 1."""
 _FAVOURITE_S: Final = 10.0
 _CONFIRM_S: Final = 1.0
+_SETTLED: Final = 3
+"""Observations after a change until a level is believed."""
 _AGAIN_S: Final = 1.0
 """Between two canaries of one target, whatever speaks for them."""
 _PER_S: Final = 0.5
@@ -59,7 +61,8 @@ def _pause_s(health: TargetHealth, sight: Sight, every_s: float) -> float:
     """Return the seconds without evidence after which a target that may be chosen is looked at."""
     if sight.in_flight.get(health.target, 0):
         return math.inf
-    if health.estimator.first.run:
+    first = health.estimator.first
+    if first.run or health.reliability.run or (first.steady < _SETTLED and first.count > _SETTLED):
         return _CONFIRM_S
     return min(every_s, _FAVOURITE_S) if _may_be_best_again(health, sight) else every_s
 

@@ -22,8 +22,8 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
-from state.messages import AttemptCompleted, ProbeCompleted
-from state.observation import counts, given_up, held_back, observe
+from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted
+from state.observation import began, counts, excuses, given_up, held_back, observe
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface, next_wake
@@ -33,7 +33,7 @@ from state.standing import Standing
 from state.targets import TargetName
 from state.window import Window
 
-__all__ = ["cooldown_s", "drain", "fold", "hear", "recall", "resume", "tick"]
+__all__ = ["begin", "cooldown_s", "drain", "fold", "hear", "recall", "resume", "tick"]
 
 
 class _Event(Enum):
@@ -75,6 +75,16 @@ def fold(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     if not evidence.outcome.counts:
         return given_up(record, evidence)
     return _judge(observe(tick(record, policy, evidence.at), evidence, policy), evidence, policy)
+
+
+def begin(record: Record, seen: AnswerBegan, policy: HealthPolicy) -> Record:
+    """Return the record once the first token of an answer has come: a trial is judged by it, not by its last."""
+    record = began(tick(record, policy, seen.at), seen)
+    if record.standing is Standing.COOLING or seen.started_at < record.since:
+        return record
+    if record.standing is Standing.HEALTHY:
+        return replace(record, limit=grown(record, seen.in_flight)) if record.limit else record
+    return _passed_trial(record, seen.at, policy)
 
 
 def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Record:
@@ -209,17 +219,25 @@ def _judge_absent(record: Record, evidence: Evidence, policy: HealthPolicy) -> R
 def _judge_success(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     if is_surface(evidence):
         return replace(record, surface_faults=0) if record.surface_faults else record
+    told = isinstance(evidence, AttemptCompleted) and evidence.began
     if record.standing is Standing.HEALTHY:
-        limit = grown(record, evidence) if record.limit else 0
+        limit = record.limit
+        if limit and isinstance(evidence, AttemptCompleted) and not told:
+            limit = grown(record, evidence.in_flight)
         if limit == record.limit and not _run(record):
             return record
-        return replace(record, request_faults=0, surface_faults=0, limit=limit)
+        record = replace(record, limit=limit)
+        return replace(record, request_faults=0, surface_faults=0) if excuses(record, evidence) else record
     if record.standing is Standing.PROBATION and not isinstance(evidence, AttemptCompleted):
         return vouched_for(replace(record, trial_at=math.inf), evidence.at) if not record.vouched else record
+    return record if told and record.standing is Standing.PROBATION else _passed_trial(record, evidence.at, policy)
+
+
+def _passed_trial(record: Record, at: float, policy: HealthPolicy) -> Record:
     record = replace(record, successes=record.successes + 1, request_faults=0, surface_faults=0)
     needed = trials_needed(record, policy) if record.standing is Standing.PROBATION else 1
     cause = "answered" if needed == 1 else f"{needed} trials succeeded"
-    return _move(record, _Event.ROSE, evidence.at, cause, policy) if record.successes >= needed else record
+    return _move(record, _Event.ROSE, at, cause, policy) if record.successes >= needed else record
 
 
 def _move(record: Record, event: _Event, at: float, cause: str, policy: HealthPolicy) -> Record:

@@ -18,7 +18,7 @@ from state.record import Evidence, Record, is_surface
 from state.standing import Standing
 from state.window import LATENCY_SPANS, Window, latency_of
 
-__all__ = ["began", "counts", "given_up", "held_back", "observe"]
+__all__ = ["began", "counts", "excuses", "given_up", "held_back", "observe"]
 
 _TELLING: Final = 5.0
 """Who is given up after this many times the p99 of a first token has half failed."""
@@ -43,8 +43,11 @@ def observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         block=record.block.after_success(evidence.started_at),
         refusal=record.refusal.after_success(evidence.started_at),
         estimator=_estimated(record.estimator, evidence),
-        reliability=after_success(record.reliability, evidence.at, 1.0 if outcome.streamed else 0.0),
+        reliability=after_success(
+            record.reliability, evidence.at, 1.0 if outcome.streamed else 0.0, ends_run=excuses(record, evidence)
+        ),
         seen_at=evidence.at,
+        answered_from=max(record.answered_from, evidence.started_at),
     )
 
 
@@ -56,6 +59,7 @@ def began(record: Record, seen: AnswerBegan) -> Record:
         estimator=after_first(record.estimator, seen.first_s, sight),
         block=record.block.after_success(seen.started_at),
         seen_at=seen.at,
+        answered_from=max(record.answered_from, seen.started_at),
     )
 
 
@@ -73,6 +77,11 @@ def given_up(record: Record, evidence: Evidence) -> Record:
     if outcome.latency_s > _TELLING * usual_s:
         reliability = after_failure(reliability, outcome.latency_s, evidence.at, 0.5)
     return replace(record, estimator=estimator, reliability=reliability, seen_at=evidence.at)
+
+
+def excuses(record: Record, success: Evidence) -> bool:
+    """Whether a success ends a run of faults: what was sent before the last that failed proves the past, not now."""
+    return success.started_at >= record.failed_from
 
 
 def _sight(evidence: Evidence) -> Sight:
@@ -101,7 +110,9 @@ def _observe_fault(record: Record, evidence: Evidence, policy: HealthPolicy) -> 
     if not is_surface(evidence):
         if outcome.fault is not None and FAULT_RULES[outcome.fault].health is HealthEffect.EJECTS:
             outcomes = _outcomes(record, evidence, policy)
-            record = replace(record, outcomes=outcomes, reliability=_failed(record, evidence))
+            failed_from = max(record.failed_from, evidence.started_at)
+            reliability = _failed(record, evidence)
+            record = replace(record, outcomes=outcomes, reliability=reliability, failed_from=failed_from)
         return held_back(record, outcome, evidence.started_at, evidence.at)
     # A listing that is rate-limited says nothing of completions: our own probes would lock the target out.
     return held_back(record, outcome, evidence.started_at, evidence.at) if outcome.fault is Fault.AUTH else record
@@ -109,7 +120,7 @@ def _observe_fault(record: Record, evidence: Evidence, policy: HealthPolicy) -> 
 
 def _failed(record: Record, evidence: Evidence) -> Reliability:
     """Return the reliability after a fault; one of a target that is known to be down says nothing new."""
-    if not counts(record, evidence):
+    if not counts(record, evidence) or (record.standing is Standing.PROBATION and isinstance(evidence, ProbeCompleted)):
         return record.reliability
     if evidence.outcome.fault is Fault.CUT:
         return after_cut(record.reliability, evidence.at)

@@ -53,6 +53,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """When a request was last tried at it."""
     seen_at: float = -math.inf
     """When anything was last observed that speaks of its latency."""
+    answered_from: float = -math.inf
+    """When the newest request was sent that has had a first token since."""
+    failed_from: float = -math.inf
+    """When the newest request was sent that has failed since."""
     ejections: int = 0
     """Ejections in a row: what the next cooldown grows from."""
     drained: bool = False
@@ -117,6 +121,7 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
         trial_from=_finite(record.trial_at),
         check_at=_finite(record.check_at),
         seen_at=_finite(record.seen_at),
+        answered_from=record.answered_from,
     )
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from state.blocks import NO_BLOCK
 from state.faults import Fault, Scope
-from state.health import drain, fold, hear, recall, resume, tick
+from state.health import begin, drain, fold, hear, recall, resume, tick
 from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.latency.lengths import Lengths, after_length
 from state.mailbox import Address, Mailbox
@@ -26,7 +26,6 @@ from state.messages import (
     ResumeRequested,
     TargetsReplaced,
 )
-from state.observation import began
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, next_wake, view
 from state.remembered import Remembered
@@ -141,7 +140,9 @@ class Registry:
 
     def _begun(self, seen: AnswerBegan) -> None:
         if (record := self._records.get(seen.target)) is not None:
-            self._keep(seen.target, began(record, seen))
+            after = begin(record, seen, self._policies[seen.target])
+            self._keep(seen.target, after)
+            self._note(after, record.standing)
 
     def _measure(self, evidence: AttemptCompleted) -> None:
         """Learn how long the answers of a workload are."""

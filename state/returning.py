@@ -67,11 +67,9 @@ def neglected(record: Record, policy: HealthPolicy, at: float) -> bool:
     return at - record.last_live_at > _LIVE_AFTER * policy.cooldown.max
 
 
-def grown(record: Record, evidence: Evidence) -> int:
-    """Return how many requests it may have at once after a success: twice as many for each that filled the limit."""
-    if not record.limit or not isinstance(evidence, AttemptCompleted):
-        return record.limit
-    if 2 * evidence.in_flight < record.limit:
+def grown(record: Record, in_flight: int) -> int:
+    """Return how many requests it may have at once after a success: twice as many for each that half filled the limit."""
+    if 2 * in_flight < record.limit:
         return record.limit
     limit = record.limit * 2
     return 0 if limit >= _NO_LIMIT else limit

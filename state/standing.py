@@ -70,8 +70,8 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     """While it is cooling: from when a canary may find that it is well again."""
     seen_at: float | None = None
     """When anything was last observed that speaks of its latency."""
-    confirm: bool = False
-    """Whether the last observation was an outlier that waits for another."""
+    answered_from: float = float("-inf")
+    """When the newest request was sent that has had a first token since."""
 
     @property
     def ready(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.routing.world import Reply
+from benchmarks.routing.engine import Reply
 from state.faults import Fault
 from state.outcome import Outcome
 

@@ -9,7 +9,7 @@ from benchmarks.routing.engine import Engine, Request
 from benchmarks.routing.evidence import outcome_of
 from benchmarks.routing.journey import Journey
 from benchmarks.routing.knowledge import Knowledge
-from benchmarks.routing.world import Attempt, Reply
+from benchmarks.routing.engine import Attempt, Reply
 from daemon.routing.hedging import FULL_BUDGET, HedgeBudget
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from daemon.routing.traffic import Traffic
@@ -77,7 +77,7 @@ class Fairlead:
             self.canaries.sent(target, now)
             _Canary(self, target).go()
         self.serve_line()
-        if now < self.engine.duration or self.waiting:
+        if now < self.engine.trace.duration or self.waiting:
             self.engine.at(now + _TICK_S, self._tick)
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from benchmarks.routing.engine import Request, Timer
 from benchmarks.routing.evidence import outcome_of
-from benchmarks.routing.world import Attempt, Reply
+from benchmarks.routing.engine import Attempt, Reply
 from daemon.routing.chain import Onward, Situation, next_step
 from daemon.routing.hedging import hedge_after, hedge_helps
 from daemon.routing.latency import patience_s
@@ -50,7 +50,7 @@ class Journey:
         choice = self._choose(query)
         if choice.chosen is None:
             snapshot = policy.knowledge.snapshot(now)
-            ready_at = earliest_ready(query, policy.routes, snapshot, policy.traffic.load(_NO_TURN), now)
+            ready_at = earliest_ready(query, policy.routes, snapshot, policy.traffic.load(_NO_TURN, now), now)
             until = self.request.at + policy.workload.max_wait
             if ready_at is not None and now < until:
                 policy.waiting[self.request.index] = self
@@ -77,7 +77,7 @@ class Journey:
     def _choose(self, query: RouteQuery) -> Choice:
         policy, now = self._policy, self._policy.engine.now
         turn = Turn(0, policy.seed)
-        return choose(query, policy.routes, policy.knowledge.snapshot(now), policy.traffic.load(turn), now)
+        return choose(query, policy.routes, policy.knowledge.snapshot(now), policy.traffic.load(turn, now), now)
 
     def departed(self, leg: _Leg) -> None:
         """Note an attempt that is under way."""
@@ -197,7 +197,7 @@ class _Leg:
         """Be the loser of a race."""
         self._stop_timers()
         self._attempt.cancel()
-        self._policy.traffic.end(self._ticket)
+        self._policy.traffic.end(self._ticket, self._policy.engine.now)
         waited_s = self._policy.engine.now - self.started_at
         self._learn(Outcome(fault=Fault.CANCELLED, latency_s=waited_s, streamed=self._journey.request.streamed))
 
@@ -208,7 +208,9 @@ class _Leg:
 
     def _over(self, outcome: Outcome) -> None:
         self._stop_timers()
-        self._policy.traffic.end(self._ticket)
+        if outcome.fault is None:
+            self._policy.traffic.answered(self._ticket)
+        self._policy.traffic.end(self._ticket, self._policy.engine.now)
         self._learn(outcome)
         self._journey.ended(self, outcome)
 

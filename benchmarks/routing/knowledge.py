@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from state.durations import Seconds
-from state.health import fold, tick
+from state.health import begin, fold, tick
 from state.latency.lengths import Lengths, after_length
 from state.messages import AnswerBegan, AttemptCompleted
-from state.observation import began
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, next_wake, view
 from state.standing import HealthSnapshot, TargetHealth
@@ -38,7 +37,7 @@ class Knowledge:
 
     def begun(self, seen: AnswerBegan) -> None:
         """Fold a first token."""
-        self._keep(began(self._records[seen.target], seen), seen.at)
+        self._keep(begin(self._records[seen.target], seen, _POLICY), seen.at)
 
     def health(self, target: TargetName) -> TargetHealth:
         """Return what is known of one target."""

@@ -22,7 +22,10 @@ _CROWDED: Final = 1e3
 _UNKNOWN: Final = 1e-3
 """A newcomer is before every other; among newcomers the nearer ones are first."""
 _SILENT: Final = 1.6
-"""Who has said nothing for this long will say nothing for this many times as long: facts/routing.md, section 1."""
+"""Who has said nothing for this long will say nothing for this many times as long: facts/routing.md, section 1.
+
+For each request that waits in vain: that two at once are stragglers is unlikely.
+"""
 _RETRY_S: Final = 1.5
 """What a failure costs besides the time until it shows and the time of the next target."""
 _PATIENT: Final = 8.0
@@ -35,11 +38,18 @@ Scored = tuple[float, Mapping[str, float]]
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """The oldest request at a target that has had no first token yet, though none that was sent later has."""
+    """A request at a target without a first token, where none that was sent later has had one either."""
 
     since: float
+    """When it was sent."""
     allowed_s: float = 0.0
     """How much longer than a first token it was expected to take from the start."""
+    until: float = math.inf
+    """When it was given up, infinity while it is under way."""
+
+    def age_s(self, now: float) -> float:
+        """Return for how long it was silent beyond what was allowed."""
+        return min(now, self.until) - self.since - self.allowed_s
 
 
 class Contender(msgspec.Struct, frozen=True):
@@ -49,7 +59,7 @@ class Contender(msgspec.Struct, frozen=True):
     """Its place in the workload's `targets`."""
     health: TargetHealth
     in_flight: int
-    silence: Silence | None = None
+    silences: tuple[Silence, ...] = ()
     idle_s: float = 0.0
     """Seconds since a request was last sent to it."""
 
@@ -68,20 +78,29 @@ def _expected(contender: Contender, tokens: float, now: float) -> dict[str, floa
     estimator = health.estimator
     pace = estimator.pace
     first_s = expected(estimator.first, now)
-    if (silence := contender.silence) is not None:
-        silent_s = now - silence.since - silence.allowed_s
-        if silent_s > first_s:
-            first_s = max(first_s, _SILENT * silent_s)
+    p99_s = p99(estimator.first, now)
+    if contender.silences:
+        first_s = _with_silences(contender, first_s, p99_s, now)
     first_s += estimator.cold.wait(contender.idle_s)
     wait_s = estimator.wait_s(contender.in_flight + 1)
     generation_s = tokens * math.exp(pace.mean) * pace.tail
     return {
         "expected_s": first_s + wait_s + generation_s,
         "first_s": first_s,
-        "first_p99_s": p99(estimator.first, now),
+        "first_p99_s": p99_s,
         "wait_s": wait_s,
         "generation_s": generation_s,
     }
+
+
+def _with_silences(contender: Contender, first_s: float, p99_s: float, now: float) -> float:
+    """Return the time to expect to a first token where some wait for theirs: evidence before it times out."""
+    heard_from = contender.health.answered_from
+    ages = [silence.age_s(now) for silence in contender.silences if silence.since >= heard_from]
+    longest = max(ages, default=0.0)
+    if longest <= first_s:
+        return first_s
+    return max(first_s, _SILENT * longest * max(1, sum(age > p99_s for age in ages)))
 
 
 def _score(contender: Contender, terms: dict[str, float], least: float, now: float) -> float:

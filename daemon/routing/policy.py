@@ -92,6 +92,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     max_input_tokens: int | None = None
     max_wait: Seconds = Seconds(5)
     """How long a request may wait for a target that is full, rate-limited or cooling."""
+    hedge: bool = False
+    """Whether a second target may be asked while the first says nothing."""
     max_waiting: int = 256
     """How many requests of the workload may wait at once; more are refused."""
     named: bool = True

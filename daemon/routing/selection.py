@@ -33,7 +33,7 @@ class Load(msgspec.Struct, frozen=True):
     targets: Mapping[TargetName, int]
     providers: Mapping[str, int]
     turn: Turn = Turn()
-    silences: Mapping[TargetName, Silence] = msgspec.field(default_factory=dict)
+    silences: Mapping[TargetName, tuple[Silence, ...]] = msgspec.field(default_factory=dict)
     sent_at: Mapping[TargetName, float] = msgspec.field(default_factory=dict)
     """When a request was last sent to each."""
 
@@ -88,8 +88,8 @@ def _sorted_out(
     for index, (target, obstacle) in enumerate(zip(query.workload.targets, _obstacles(query, known, now), strict=True)):
         if obstacle is None:
             idle_s = now - load.sent_at.get(target, now)
-            silence, in_flight = load.silences.get(target), load.targets.get(target, 0)
-            contenders.append(Contender(index, snapshot.targets[target], in_flight, silence, idle_s))
+            silences, in_flight = load.silences.get(target, ()), load.targets.get(target, 0)
+            contenders.append(Contender(index, snapshot.targets[target], in_flight, silences, idle_s))
         else:
             skipped.append(Candidate(target=target, skipped=obstacle.reason))
     others = [contender for contender in contenders if contender.health.target != query.last_resort]

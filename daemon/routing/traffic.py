@@ -14,6 +14,8 @@ from state.targets import TargetName, provider_of
 __all__ = ["Traffic", "allowance_s"]
 
 _NEVER: Final = float("-inf")
+_SUSPECT_S: Final = 10.0
+"""How long a target is suspected that said nothing until somebody gave up, and has not been heard since."""
 
 
 def allowance_s(choice: Choice, query: RouteQuery) -> float:
@@ -67,17 +69,26 @@ class Traffic:
                 if earlier == ticket:
                     return
 
-    def end(self, ticket: int) -> bool:
-        """Count a request that is over; False where there is no such."""
+    def end(self, ticket: int, now: float) -> bool:
+        """Count a request that is over; False where there is no such. Who never said a word stays under suspicion."""
         target = self._leases.pop(ticket, None)
         if target is None:
             return False
-        self._silent[target].pop(ticket, None)
         self.targets[target] -= 1
         self.providers[provider_of(target)] -= 1
+        silent = self._silent[target]
+        if (silence := silent.get(ticket)) is not None:
+            silent[ticket] = Silence(silence.since, silence.allowed_s, now)
         return True
 
-    def load(self, turn: Turn) -> Load:
-        """Return what a choice may know of it; good until the next call of any other method."""
-        silences = {target: next(iter(silent.values())) for target, silent in self._silent.items() if silent}
+    def load(self, turn: Turn, now: float) -> Load:
+        """Return what a choice may know of it at `now`; good until the next call of any other method."""
+        silences = {target: _recent(silent, now) for target, silent in self._silent.items() if silent}
         return Load(self.targets, self.providers, turn, silences, self._sent_at)
+
+
+def _recent(silent: dict[int, Silence], now: float) -> tuple[Silence, ...]:
+    """Return those who are silent, without those that were given up long ago."""
+    for ticket in [ticket for ticket, silence in silent.items() if now - silence.until > _SUSPECT_S]:
+        del silent[ticket]
+    return tuple(silent.values())

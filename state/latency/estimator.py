@@ -87,7 +87,7 @@ def after_first(before: Estimator, seconds: float, sight: Sight) -> Estimator:
     explained = before.wait_s(sight.in_flight) + before.cold.wait(sight.idle_s)
     own_s = max(_AT_LEAST * seconds, seconds - explained)
     first = learned(before.first, own_s, sight.at, _PROBE_DOUBT if sight.probe else 1.0)
-    moved = first.changes != before.first.changes
+    moved = not first.steady and first.count > 1
     return Estimator(
         first,
         # What changes the one mostly changes the other: a region, a model's version, a crowd.

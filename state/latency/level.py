@@ -51,8 +51,8 @@ class Level(msgspec.Struct, frozen=True):
     at: float = 0.0
     """When it was observed last, monotonic seconds."""
     count: int = 0
-    changes: int = 0
-    """How often it turned out to be another than believed."""
+    steady: int = 0
+    """Observations since it last turned out to be another than believed."""
 
 
 def variance_at(level: Level, now: float) -> float:
@@ -77,7 +77,7 @@ def learned(level: Level, seconds: float, at: float, doubt: float = 1.0) -> Leve
             gain = off * off / (off * off + noise)
             halved = _TAIL + (tail - _TAIL) / 2
             mean, left = level.mean + gain * off, off * off * (1 - gain)
-            return Level(mean, left, level.noise, halved, 0, at, level.count + 1, level.changes + 1)
+            return Level(mean, left, level.noise, halved, 0, at, level.count + 1, 0)
         off = math.copysign(_OUTLIER_SD * sd, off)
     spread = level.noise + _NOISE_RATE * (min(off * off, 4 * level.noise) - level.noise)
     tail += _TAIL_RATE * (min(_LONGEST_TAIL, seconds / math.exp(level.mean)) - tail)
@@ -90,7 +90,7 @@ def learned(level: Level, seconds: float, at: float, doubt: float = 1.0) -> Leve
         run,
         at,
         level.count + 1,
-        level.changes,
+        level.steady + 1,
     )
 
 

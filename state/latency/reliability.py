@@ -16,6 +16,8 @@ _FIRST_COST_S: Final = 0.3
 _PRIOR_FAULTS: Final = 0.01
 _CUT_WEIGHT: Final = 3.0
 _CUT_PRIOR: Final = 5.0
+_RUN_PRIOR: Final = 2.0
+_RUN_MEMORY_S: Final = 10.0
 
 
 class Reliability(msgspec.Struct, frozen=True):
@@ -28,11 +30,16 @@ class Reliability(msgspec.Struct, frozen=True):
     cuts: float = 0.0
     streams: float = 0.0
     at: float = 0.0
+    run: int = 0
+    """Failures in a row: the next one is likelier than the share of all says."""
 
     def error_share(self, now: float) -> float:
         """Return the share of requests that are expected to fail."""
         left = math.exp((self.at - now) / _MEMORY_S)
-        return (self.failed * left + _PRIOR_FAULTS) / (self.total * left + 1.0)
+        share = (self.failed * left + _PRIOR_FAULTS) / (self.total * left + 1.0)
+        if not self.run:
+            return share
+        return max(share, self.run / (self.run + _RUN_PRIOR) * math.exp((self.at - now) / _RUN_MEMORY_S))
 
     def cut_share(self, now: float) -> float:
         """Return the share of streams that are expected to break after content."""
@@ -41,26 +48,29 @@ class Reliability(msgspec.Struct, frozen=True):
 
     def mended(self, share: float) -> Reliability:
         """Return it with only `share` of its failures left: the target is another than the one that failed."""
-        return msgspec.structs.replace(self, failed=self.failed * share)
+        return msgspec.structs.replace(self, failed=self.failed * share, run=0)
 
 
-def after_success(before: Reliability, at: float, streamed: float = 0.0) -> Reliability:
-    """Return it after an answer; `streamed` is 1.0 for a stream that came to its end."""
-    return _later(before, at, (0.0, 1.0, 0.0, streamed))
+def after_success(before: Reliability, at: float, streamed: float = 0.0, *, ends_run: bool = True) -> Reliability:
+    """Return it after an answer; `streamed` is 1.0 for a stream that came to its end.
+
+    `ends_run` says whether it was sent after the last that failed.
+    """
+    return _later(before, at, (0.0, 1.0, 0.0, streamed), 0 if ends_run else before.run)
 
 
 def after_failure(before: Reliability, cost_s: float, at: float, weight: float = 1.0) -> Reliability:
     """Return it after a failure that took `cost_s` seconds to show itself."""
-    after = _later(before, at, (weight, weight, 0.0, 0.0))
+    after = _later(before, at, (weight, weight, 0.0, 0.0), before.run + 1)
     return msgspec.structs.replace(after, failure_s=after.failure_s + _COST_RATE * (cost_s - after.failure_s))
 
 
 def after_cut(before: Reliability, at: float) -> Reliability:
     """Return it after a stream that broke after content: nothing can repair that, so it weighs more."""
-    return _later(before, at, (_CUT_WEIGHT, _CUT_WEIGHT, 1.0, 1.0))
+    return _later(before, at, (_CUT_WEIGHT, _CUT_WEIGHT, 1.0, 1.0), before.run)
 
 
-def _later(before: Reliability, at: float, gains: tuple[float, float, float, float]) -> Reliability:
+def _later(before: Reliability, at: float, gains: tuple[float, float, float, float], run: int) -> Reliability:
     at = max(at, before.at)
     left, cuts_left = math.exp((before.at - at) / _MEMORY_S), math.exp((before.at - at) / _CUT_MEMORY_S)
     failed, total, cuts, streams = gains
@@ -71,4 +81,5 @@ def _later(before: Reliability, at: float, gains: tuple[float, float, float, flo
         before.cuts * cuts_left + cuts,
         before.streams * cuts_left + streams,
         at,
+        run,
     )
