@@ -21,21 +21,21 @@ class Surface(StrEnum):
     @property
     def dialect(self) -> Dialect:
         """The API family that this call belongs to."""
-        return Dialect.ANTHROPIC if self in _ANTHROPIC else Dialect.OPENAI
+        return Dialect.ANTHROPIC if self.value in _ANTHROPIC else Dialect.OPENAI
 
     @property
     def streams(self) -> bool:
         """Whether its answers can be streamed; elsewhere `stream` in a request means nothing."""
-        return self not in _WHOLE
+        return self.value not in _WHOLE
 
     @property
     def generates(self) -> bool:
         """Whether its answers are written token by token."""
-        return self not in _WHOLE
+        return self.value not in _WHOLE
 
 
-_WHOLE = frozenset({Surface.EMBEDDINGS, Surface.COUNT_TOKENS})
-_ANTHROPIC = frozenset({Surface.MESSAGES, Surface.COUNT_TOKENS})
+_WHOLE = frozenset({Surface.EMBEDDINGS.value, Surface.COUNT_TOKENS.value})
+_ANTHROPIC = frozenset({Surface.MESSAGES.value, Surface.COUNT_TOKENS.value})
 
 
 def speaks(dialect: Dialect, surface: Surface) -> bool:

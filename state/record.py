@@ -9,6 +9,7 @@ import msgspec
 from state.blocks import Block
 from state.faults import Fault
 from state.latency.estimator import NEWCOMER, Estimator
+from state.latency.forecast import Forecast, forecast_of
 from state.latency.reliability import Reliability
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import ProbeKind
@@ -19,6 +20,7 @@ from state.window import Window, estimate, share_succeeded
 
 __all__ = ["Evidence", "Record", "is_surface", "next_wake", "view"]
 
+_UNASKED = Forecast(0.0, math.inf, 0.0, simple=False)
 Evidence = AttemptCompleted | ProbeCompleted
 
 
@@ -93,6 +95,7 @@ def next_wake(record: Record) -> float:
 def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.ADAPTIVE) -> TargetHealth:
     """Return what others may see of the record at `now`; `estimator` says what latency is expected by."""
     latency = estimate(record.latencies, record.probe_s, now)
+    mean_s = _mean(record.latencies.fresh(now)) if estimator is EstimatorKind.MEAN else None
     return TargetHealth(
         target=record.target,
         standing=record.standing,
@@ -108,7 +111,7 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
         refused_until=_finite(record.refusal.until),
         refused_by=record.refusal.fault,
         expected_s=latency.expected_s,
-        mean_s=_mean(record.latencies.fresh(now)) if estimator is EstimatorKind.MEAN else None,
+        mean_s=mean_s,
         p50_s=latency.p50_s,
         p95_s=latency.p95_s,
         samples=latency.samples,
@@ -116,13 +119,20 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
         last_fault=record.last_fault,
         last_fault_at=record.last_fault_at,
         estimator=record.estimator,
+        forecast=forecast_of(record.estimator) if mean_s is None else _UNASKED,
         reliability=record.reliability,
         limit=record.limit or None,
         trial_from=_finite(record.trial_at),
         check_at=_finite(record.check_at),
         seen_at=_finite(record.seen_at),
         answered_from=record.answered_from,
+        clear=_is_clear(record),
     )
+
+
+def _is_clear(record: Record) -> bool:
+    admitted = record.standing in {Standing.HEALTHY, Standing.UNPROVEN} and not record.drained and not record.limit
+    return admitted and record.block.until == -math.inf and record.refusal.until == -math.inf
 
 
 def _mean(latencies: tuple[float, ...]) -> float | None:

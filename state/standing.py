@@ -9,6 +9,7 @@ import msgspec
 
 from state.faults import Fault
 from state.latency.estimator import NEWCOMER, Estimator
+from state.latency.forecast import Forecast
 from state.latency.lengths import Lengths
 from state.latency.reliability import Reliability
 from state.targets import TargetName
@@ -59,6 +60,8 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     last_fault: Fault | None = None
     last_fault_at: float | None = None
     estimator: Estimator = NEWCOMER
+    forecast: Forecast | None = None
+    """What the estimator says, computed once; None to have it computed at each choice, or where it is not asked."""
     reliability: Reliability = Reliability()
     mean_s: float | None = None
     """The plain average that stands for the estimator where the configuration wants it so."""
@@ -70,6 +73,8 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     """While it is cooling: from when a canary may find that it is well again."""
     seen_at: float | None = None
     """When anything was last observed that speaks of its latency."""
+    clear: bool = False
+    """Whether nothing at all stands in the way of a request: said once, so that a choice need not look again."""
     answered_from: float = float("-inf")
     """When the newest request was sent that has had a first token since."""
 

@@ -8,11 +8,13 @@ from typing import Final
 
 import msgspec
 
+from state.latency.forecast import forecast_of
 from state.latency.level import expected, p99
 from state.standing import Standing, TargetHealth
 
-__all__ = ["Contender", "Scored", "Silence", "by_latency", "patience_s"]
+__all__ = ["Contender", "Scored", "Silence", "by_latency", "first_p99_s", "patience_s"]
 
+_HEALTHY: Final = Standing.HEALTHY
 _TRIAL: Final = -1.0
 """Before every latency: a target on probation gets its trial, or it would never come back."""
 _TRIAL_WITHIN_S: Final = 60.0
@@ -67,43 +69,59 @@ class Contender(msgspec.Struct, frozen=True):
 def by_latency(contenders: Sequence[Contender], tokens: float, now: float) -> list[Scored]:
     """Return each contender's score: the seconds that a request of `tokens` is expected to cost there."""
     terms = [_expected(contender, tokens, now) for contender in contenders]
-    least = min((each["expected_s"] for each in terms), default=0.0)
-    return [(_score(contender, each, least, now), each) for contender, each in zip(contenders, terms, strict=True)]
+    least = min([each["expected_s"] for each in terms], default=0.0)
+    return [(_score(contenders[place], each, least, now), each) for place, each in enumerate(terms)]
 
 
 def _expected(contender: Contender, tokens: float, now: float) -> dict[str, float]:
     health = contender.health
+    forecast = health.forecast or forecast_of(health.estimator)
+    first_s = forecast.first_s if now <= forecast.sure_until else expected(health.estimator.first, now)
+    generation_s = tokens * forecast.token_s
+    if forecast.simple and not contender.silences:
+        return {"expected_s": first_s + generation_s, "first_s": first_s, "generation_s": generation_s}
     if health.mean_s is not None:
         return {"expected_s": health.mean_s, "mean_s": health.mean_s}
     estimator = health.estimator
-    pace = estimator.pace
-    first_s = expected(estimator.first, now)
-    p99_s = p99(estimator.first, now)
     if contender.silences:
-        first_s = _with_silences(contender, first_s, p99_s, now)
+        first_s = _with_silences(contender, first_s, now)
     first_s += estimator.cold.wait(contender.idle_s)
     wait_s = estimator.wait_s(contender.in_flight + 1)
-    generation_s = tokens * math.exp(pace.mean) * pace.tail
     return {
         "expected_s": first_s + wait_s + generation_s,
         "first_s": first_s,
-        "first_p99_s": p99_s,
-        "wait_s": wait_s,
         "generation_s": generation_s,
+        "wait_s": wait_s,
     }
 
 
-def _with_silences(contender: Contender, first_s: float, p99_s: float, now: float) -> float:
+def _with_silences(contender: Contender, first_s: float, now: float) -> float:
     """Return the time to expect to a first token where some wait for theirs: evidence before it times out."""
     heard_from = contender.health.answered_from
     ages = [silence.age_s(now) for silence in contender.silences if silence.since >= heard_from]
     longest = max(ages, default=0.0)
     if longest <= first_s:
         return first_s
+    p99_s = p99(contender.health.estimator.first, now)
     return max(first_s, _SILENT * longest * max(1, sum(age > p99_s for age in ages)))
 
 
 def _score(contender: Contender, terms: dict[str, float], least: float, now: float) -> float:
+    health = contender.health
+    if health.standing is not _HEALTHY and (special := _special(contender, terms, now)) is not None:
+        return special
+    reliability = health.reliability
+    errors = terms["errors"] = reliability.error_share(now)
+    score = terms["expected_s"]
+    score += errors * (reliability.failure_s + least + _RETRY_S - score)
+    if reliability.cuts:
+        cuts = terms["cuts"] = reliability.cut_share(now)
+        score += _CUT_S * cuts
+    return score
+
+
+def _special(contender: Contender, terms: dict[str, float], now: float) -> float | None:
+    """Return the score of a target that is tried because it must be, or left to who is trying it; None for others."""
     health = contender.health
     if health.standing is Standing.PROBATION and _is_due(health, now):
         terms["trial"] = 1.0
@@ -115,17 +133,19 @@ def _score(contender: Contender, terms: dict[str, float], least: float, now: flo
         if not health.estimator.first.count:
             terms["unknown"] = 1.0
             return _UNKNOWN * (health.expected_s or 0.0)
-    reliability = health.reliability
-    errors = terms["errors"] = reliability.error_share(now)
-    cuts = terms["cuts"] = reliability.cut_share(now)
-    failed_s = reliability.failure_s + least + _RETRY_S
-    return (1.0 - errors) * terms["expected_s"] + errors * failed_s + _CUT_S * cuts
+    return None
 
 
 def _is_due(health: TargetHealth, now: float) -> bool:
     if health.trial_from is not None:
         return now >= health.trial_from
     return now - health.since >= _TRIAL_WITHIN_S
+
+
+def first_p99_s(health: TargetHealth, now: float) -> float | None:
+    """Return the seconds within which 99 in 100 first tokens of a target come; None where nothing is known of it."""
+    first = health.estimator.first
+    return p99(first, now) if first.count and health.mean_s is None else None
 
 
 def patience_s(terms: Mapping[str, float], at_most: float) -> float:

@@ -69,7 +69,7 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
         return (*terms, self.fallback_on, self.needs, self.more_than)
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     """One target as the choice saw it: its score, or why it was skipped."""
 
     target: TargetName

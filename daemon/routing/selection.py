@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from daemon.routing.latency import Contender, Silence
 from daemon.routing.leases import Candidate, Choice, RouteQuery
-from daemon.routing.policy import Routes, Strategy, TargetPlace
+from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.strategies import STRATEGIES, Moment, Turn
-from probes.policy import Abilities
+from probes.policy import Abilities, Dialect
 from probes.surfaces import speaks
 from state.faults import Fault
 from state.latency.lengths import Lengths
@@ -20,6 +21,8 @@ from state.targets import TargetName
 __all__ = ["Load", "choose", "earliest_ready"]
 
 _NO_EXPERIENCE = Lengths()
+_NO_TERMS: Final[Mapping[str, float]] = {}
+_NOBODY: Final[tuple[Silence, ...]] = ()
 _SOON = -1.0
 _NEVER = float("inf")
 _AS_A_REASON = {Fault.CUT: Fault.BAD_REPLY}
@@ -47,6 +50,10 @@ class _Obstacle(msgspec.Struct, frozen=True):
     """The fault that is behind it, where one is."""
 
 
+_GONE = _Obstacle("not known any more")
+_ANY_DIALECT = Dialect.SIMULATED
+
+
 def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Load, now: float) -> Choice:
     """Return the choice for `query` at `now`, monotonic seconds; `chosen` is None where nothing is available."""
     workload = query.workload
@@ -56,7 +63,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     best: Contender | None = None
     lowest = _NEVER
     for contender, (score, terms) in zip(contenders, scored, strict=True):
-        candidates.append(Candidate(target=contender.health.target, score=score, terms=terms))
+        candidates.append(Candidate(contender.health.target, score, terms))
         if best is None or score < lowest:
             best, lowest = contender, score
     chosen = best.health.target if best else None
@@ -64,7 +71,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     return Choice(
         chosen=chosen,
         strategy=workload.strategy,
-        reason=_reason(query, best, primary, candidates),
+        reason=_reason(workload, best, primary, candidates),
         candidates=tuple(candidates),
         seed=load.turn.seed,
         primary=primary,
@@ -83,24 +90,46 @@ def _sorted_out(
 ) -> tuple[list[Candidate], list[Contender]]:
     """Return the skipped candidates, and those that could take the request."""
     _, snapshot, load = known
+    healths, under_way, sent_at, silences = snapshot.targets, load.targets, load.sent_at, load.silences
     skipped: list[Candidate] = []
     contenders: list[Contender] = []
-    for index, (target, obstacle) in enumerate(zip(query.workload.targets, _obstacles(query, known, now), strict=True)):
-        if obstacle is None:
-            idle_s = now - load.sent_at.get(target, now)
-            silences, in_flight = load.silences.get(target, ()), load.targets.get(target, 0)
-            contenders.append(Contender(index, snapshot.targets[target], in_flight, silences, idle_s))
-        else:
-            skipped.append(Candidate(target=target, skipped=obstacle.reason))
+    targets = query.workload.targets
+    for index, obstacle in enumerate(_obstacles(query, known, now)):
+        target = targets[index]
+        if obstacle is not None:
+            skipped.append(Candidate(target, None, _NO_TERMS, obstacle.reason))
+            continue
+        idle_s = now - sent_at.get(target, now)
+        in_flight, silent = under_way.get(target, 0), silences.get(target, _NOBODY)
+        contenders.append(Contender(index, healths[target], in_flight, silent, idle_s))
+    if query.last_resort is None:
+        return skipped, contenders
     others = [contender for contender in contenders if contender.health.target != query.last_resort]
-    if query.last_resort is None or not others or len(others) == len(contenders):
+    if not others or len(others) == len(contenders):
         return skipped, contenders
     return [*skipped, Candidate(target=query.last_resort, skipped="failed already, and there are others")], others
 
 
 def _obstacles(query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float) -> list[_Obstacle | None]:
     """Return what stands in the way of each target of the workload, in its order."""
-    obstacles = [_obstacle(target, query, known, now) for target in query.workload.targets]
+    routes, snapshot, load = known
+    places, healths, providers = routes.places, snapshot.targets, load.providers
+    plain, dialect = query.elsewhere and not query.more_than and not query.needs, query.surface.dialect
+    obstacles: list[_Obstacle | None] = []
+    for target in query.workload.targets:
+        place, health = places.get(target), healths.get(target)
+        if place is None or health is None:
+            obstacles.append(_GONE)
+        elif (
+            plain
+            and health.clear
+            and (place.dialect is dialect or place.dialect is _ANY_DIALECT)
+            and target not in query.tried
+            and providers.get(place.provider, 0) < place.max_in_flight
+        ):
+            obstacles.append(None)
+        else:
+            obstacles.append(_obstacle(target, (query, place, health), load, now))
     # A workload with a single target has no choice that could go wrong: there the cooldown is kept, and told.
     if query.desperate and len(obstacles) > 1 and None not in obstacles:
         obstacles = _least_condemned(obstacles, query, known, now)
@@ -116,13 +145,9 @@ def _obstacles(query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], no
 
 
 def _obstacle(
-    target: TargetName, query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float
+    target: TargetName, asked: tuple[RouteQuery, TargetPlace, TargetHealth], load: Load, now: float
 ) -> _Obstacle | None:
-    routes, snapshot, load = known
-    place = routes.places.get(target)
-    health = snapshot.targets.get(target)
-    if place is None or health is None:
-        return _Obstacle("not known any more")
+    query, place, health = asked
     return (
         _unsuitable(target, query, place)
         or _refused(health, query, now)
@@ -224,19 +249,26 @@ def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
     return None
 
 
-def _reason(query: RouteQuery, best: Contender | None, primary: TargetName | None, candidates: list[Candidate]) -> str:
+def _reason(workload: Workload, best: Contender | None, primary: TargetName | None, candidates: list[Candidate]) -> str:
     if best is None:
         return "no target is available"
     if best.health.standing is Standing.COOLING:
         return "all are ejected, and it for the longest time"
-    if primary not in {None, best.health.target}:
+    target = best.health.target
+    if primary is not None and primary != target:
         why = next((candidate.skipped for candidate in candidates if candidate.target == primary), "")
         return f"{primary} is passed over: {why}"
     if best.health.standing is Standing.PROBATION:
         return "a trial after its cooldown"
-    strategy = query.workload.strategy
-    if strategy is Strategy.LOWEST_LATENCY:
-        terms = next(each.terms for each in reversed(candidates) if each.target == best.health.target)
+    if workload.strategy is Strategy.LOWEST_LATENCY:
+        terms = next(candidate.terms for candidate in candidates if candidate.target == target)
         known = f"lowest latency, {terms['expected_s'] * 1e3:.0f} ms expected"
         return "nothing is known of it yet" if "unknown" in terms else known
-    return {Strategy.PRIORITY: "first in order", Strategy.ROUND_ROBIN: "its turn"}.get(strategy, "drawn by weight")
+    return _REASONS[workload.strategy]
+
+
+_REASONS: Final = {
+    Strategy.PRIORITY: "first in order",
+    Strategy.ROUND_ROBIN: "its turn",
+    Strategy.WEIGHTED: "drawn by weight",
+}

@@ -38,6 +38,10 @@ class Needs(msgspec.Struct, frozen=True):
     """The request's own members by name (`tools`, `seed`, …), and `images`, `audio`, `files`, `json`, `json_schema`,
     `choices` (more than one)."""
 
+    def __bool__(self) -> bool:
+        """Whether anything is needed at all."""
+        return bool(self.tokens or self.features)
+
 
 def estimated_tokens(body: bytes) -> int:
     """Return about how many tokens a request has, by its length alone."""

@@ -11,8 +11,10 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["Level", "doubted", "expected", "learned", "p99", "variance_at"]
+__all__ = ["Level", "doubted", "expected", "learned", "p99", "sure_until", "variance_at"]
 
+_exp = math.exp
+_sqrt = math.sqrt
 _GROWTH: Final = 0.0008
 """How much a second adds to the variance: after ten minutes nearly half of what a stranger's is."""
 _STRANGE: Final = 1.0
@@ -102,8 +104,15 @@ def doubted(level: Level, at: float, least: float = 0.5) -> Level:
 
 def expected(level: Level, now: float) -> float:
     """Return the mean seconds to expect, a little less where they are uncertain: the unsure is worth a look."""
-    curious = _CURIOSITY * math.sqrt(max(0.0, variance_at(level, now) - _SURE))
-    return math.exp(level.mean - curious) * level.tail
+    unsure = level.variance + _GROWTH * (now - level.at) - _SURE
+    if unsure <= 0.0:
+        return _exp(level.mean) * level.tail
+    return _exp(level.mean - _CURIOSITY * _sqrt(min(_STRANGE - _SURE, unsure))) * level.tail
+
+
+def sure_until(level: Level) -> float:
+    """Return until when the mean is believed without curiosity, monotonic seconds."""
+    return level.at + (_SURE - level.variance) / _GROWTH
 
 
 def p99(level: Level, now: float) -> float:

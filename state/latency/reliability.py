@@ -9,6 +9,7 @@ import msgspec
 
 __all__ = ["Reliability", "after_cut", "after_failure", "after_success"]
 
+_exp = math.exp
 _MEMORY_S: Final = 45.0
 _CUT_MEMORY_S: Final = 120.0
 _COST_RATE: Final = 0.3
@@ -35,7 +36,9 @@ class Reliability(msgspec.Struct, frozen=True):
 
     def error_share(self, now: float) -> float:
         """Return the share of requests that are expected to fail."""
-        left = math.exp((self.at - now) / _MEMORY_S)
+        if not self.failed:
+            return _PRIOR_FAULTS / (self.total + 1.0)
+        left = _exp((self.at - now) / _MEMORY_S)
         share = (self.failed * left + _PRIOR_FAULTS) / (self.total * left + 1.0)
         if not self.run:
             return share
