@@ -64,7 +64,7 @@ class Arrivals(_Checked, frozen=True, kw_only=True):
     """When requests come and what they ask for."""
 
     rps: Natural | None = None
-    rates: tuple[tuple[Natural, Natural], ...] = ()
+    rates: tuple[tuple[Natural, Natural], ...] | None = None
     burst: Burst | None = None
     out: Lengths = Lengths(median=200, sigma=0.7)
     prompt: Lengths = Lengths(median=600, sigma=0.8)
@@ -212,7 +212,7 @@ def _check(trace: Trace) -> None:
 def _check_arrivals(arrivals: Arrivals) -> None:
     if (arrivals.rps is None) == (not arrivals.rates):
         raise TraceError("arrivals: state either `rps` or `rates`")
-    times = [time for time, _ in arrivals.rates]
+    times = [time for time, _ in arrivals.rates or ()]
     if times != sorted(set(times)):
         raise TraceError("arrivals: `rates` must be in order of time")
     for name, lengths in (("out", arrivals.out), ("prompt", arrivals.prompt)):
