@@ -105,7 +105,7 @@ def _compared(traces: Sequence[Trace], seeds: int, policies: Sequence[str]) -> l
         futures = [workers.submit(compare, trace, seed, policies) for trace, seed in pairs]
         return [future.result() for future in futures]
     finally:
-        workers.shutdown(wait=False, cancel_futures=True)
+        workers.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":
