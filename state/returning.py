@@ -68,7 +68,7 @@ def neglected(record: Record, policy: HealthPolicy, at: float) -> bool:
 
 
 def grown(record: Record, in_flight: int) -> int:
-    """Return how many requests it may have at once after a success: twice as many for each that half filled the limit."""
+    """Return how many requests it may have at once after a success: twice as many once they half fill the limit."""
     if 2 * in_flight < record.limit:
         return record.limit
     limit = record.limit * 2

@@ -5,17 +5,17 @@ Nothing here decides. What the actors do between two decisions is done here by c
 
 from __future__ import annotations
 
-from benchmarks.routing.engine import Engine, Request
+from benchmarks.routing.engine import Attempt, Engine, Reply, Request
 from benchmarks.routing.evidence import outcome_of
 from benchmarks.routing.journey import Journey
 from benchmarks.routing.knowledge import Knowledge
-from benchmarks.routing.engine import Attempt, Reply
-from daemon.routing.hedging import FULL_BUDGET, HedgeBudget
+from daemon.routing.hedging import HedgeBudget
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from daemon.routing.traffic import Traffic
 from probes.canaries import Canaries, Sight
 from probes.policy import Dialect, ProbePolicy, ProbeSetting
 from state.durations import Seconds
+from state.faults import Fault
 from state.messages import ProbeCompleted
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName, target_name
@@ -36,7 +36,7 @@ class Fairlead:
         self.seed = seed
         self.traffic = Traffic()
         self.canaries = Canaries()
-        self.budget: HedgeBudget = FULL_BUDGET
+        self.budget: HedgeBudget = HedgeBudget()
         self.asked_at = 0.0
         self.tickets = 0
         self.waiting: dict[int, Journey] = {}
@@ -95,16 +95,14 @@ class _Canary:
         self._attempt = engine.send(self._policy.places[self._target], self, None)
         self._timer = engine.at(engine.now + _PROBE_TIMEOUT_S, self._late)
 
-    def began(self, attempt: Attempt, at: float) -> None:
+    def began(self, _attempt: Attempt, at: float) -> None:
         self._first_s = at - self._started_at
 
-    def ended(self, attempt: Attempt, reply: Reply) -> None:
+    def ended(self, _attempt: Attempt, reply: Reply) -> None:
         self._timer.cancel()
         self._learn(outcome_of(reply, streamed=True, first_s=self._first_s))
 
     def _late(self) -> None:
-        from state.faults import Fault
-
         self._attempt.cancel()
         self._learn(Outcome(fault=Fault.TIMEOUT, latency_s=_PROBE_TIMEOUT_S))
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
-from benchmarks.routing.engine import Request, Timer
+from benchmarks.routing.engine import Attempt, Reply, Request, Timer
 from benchmarks.routing.evidence import outcome_of
-from benchmarks.routing.engine import Attempt, Reply
 from daemon.routing.chain import Onward, Situation, next_step
 from daemon.routing.hedging import hedge_after, hedge_helps
 from daemon.routing.latency import patience_s
@@ -173,7 +171,7 @@ class _Leg:
             if (after_s := hedge_after(own, others)) is not None:
                 self._timers.append(engine.at(now + after_s, lambda: self._journey.hedge(self, own)))
 
-    def began(self, attempt: Attempt, at: float) -> None:
+    def began(self, _attempt: Attempt, at: float) -> None:
         policy = self._policy
         self._stop_timers()
         self._first_s = at - self.started_at
@@ -190,7 +188,7 @@ class _Leg:
         )
         self._journey.first(self)
 
-    def ended(self, attempt: Attempt, reply: Reply) -> None:
+    def ended(self, _attempt: Attempt, reply: Reply) -> None:
         self._over(outcome_of(reply, streamed=self._journey.request.streamed, first_s=self._first_s))
 
     def give_up(self) -> None:
@@ -242,5 +240,3 @@ def _scored(choice: Choice) -> Candidate | None:
             return candidate
     return None
 
-
-_ = msgspec

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from benchmarks.routing.baselines import Average, Ordered, PeakEwma, Random, RoundRobin
 from benchmarks.routing.engine import Policy
+from benchmarks.routing.fairlead import Fairlead
 from benchmarks.routing.oracle import Oracle
 
 __all__ = ["POLICIES"]
 
 POLICIES: dict[str, Callable[[int], Policy]] = {
-    policy.name: policy for policy in (Oracle, Average, PeakEwma, Ordered, RoundRobin, Random)
+    policy.name: policy for policy in (Fairlead, Oracle, Average, PeakEwma, Ordered, RoundRobin, Random)
 }
 """Each makes a policy from the seed of a run."""
 

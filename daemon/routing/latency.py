@@ -12,7 +12,7 @@ from state.latency.forecast import forecast_of
 from state.latency.level import expected, p99
 from state.standing import Standing, TargetHealth
 
-__all__ = ["Contender", "Scored", "Silence", "by_latency", "first_p99_s", "patience_s"]
+__all__ = ["Contender", "Scored", "Silence", "by_latency", "patience_s"]
 
 _HEALTHY: Final = Standing.HEALTHY
 _TRIAL: Final = -1.0
@@ -35,7 +35,7 @@ _LEAST_PATIENCE_S: Final = 10.0
 _CUT_S: Final = 60.0
 """What a stream that breaks costs: nothing repairs it."""
 
-Scored = tuple[float, Mapping[str, float]]
+Scored = tuple[float, dict[str, float]]
 """A score, lower is better, and the terms it was made of."""
 
 
@@ -102,8 +102,11 @@ def _with_silences(contender: Contender, first_s: float, now: float) -> float:
     longest = max(ages, default=0.0)
     if longest <= first_s:
         return first_s
-    p99_s = p99(contender.health.estimator.first, now)
-    return max(first_s, _SILENT * longest * max(1, sum(age > p99_s for age in ages)))
+    vain = 1
+    if len(ages) > 1:
+        p99_s = p99(contender.health.estimator.first, now)
+        vain = max(1, sum([age > p99_s for age in ages]))
+    return max(first_s, _SILENT * longest * vain)
 
 
 def _score(contender: Contender, terms: dict[str, float], least: float, now: float) -> float:
@@ -140,12 +143,6 @@ def _is_due(health: TargetHealth, now: float) -> bool:
     if health.trial_from is not None:
         return now >= health.trial_from
     return now - health.since >= _TRIAL_WITHIN_S
-
-
-def first_p99_s(health: TargetHealth, now: float) -> float | None:
-    """Return the seconds within which 99 in 100 first tokens of a target come; None where nothing is known of it."""
-    first = health.estimator.first
-    return p99(first, now) if first.count and health.mean_s is None else None
 
 
 def patience_s(terms: Mapping[str, float], at_most: float) -> float:

@@ -15,6 +15,7 @@ from probes.policy import Abilities, Dialect
 from probes.surfaces import speaks
 from state.faults import Fault
 from state.latency.lengths import Lengths
+from state.latency.level import p99
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName
 
@@ -61,12 +62,15 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     moment = Moment(workload, load.turn, now, _tokens(query, snapshot))
     scored = STRATEGIES[workload.strategy](contenders, moment)
     best: Contender | None = None
-    lowest = _NEVER
-    for contender, (score, terms) in zip(contenders, scored, strict=True):
+    lowest, best_terms = _NEVER, dict[str, float]()
+    for place, (score, terms) in enumerate(scored):
+        contender = contenders[place]
         candidates.append(Candidate(contender.health.target, score, terms))
         if best is None or score < lowest:
-            best, lowest = contender, score
+            best, lowest, best_terms = contender, score, terms
     chosen = best.health.target if best else None
+    if best is not None and "first_s" in best_terms:
+        best_terms["first_p99_s"] = p99(best.health.estimator.first, now)
     primary = _primary(query, routes) if workload.strategy is Strategy.PRIORITY else chosen
     return Choice(
         chosen=chosen,
