@@ -41,6 +41,11 @@ class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     started_at: float
     at: float
+    unanswered_s: float | None = None
+    """Seconds for which it had said nothing when it was given up for another that answered first, None for all others.
+
+    Its first token takes at least that long: for an estimate, and never for the standing.
+    """
 
 
 class DrainRequested(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,9 +14,11 @@ from daemon.relay.headers import answer_headers, story_headers
 from daemon.relay.journal import Ending, Journal
 from daemon.relay.last_words import LastWords
 from daemon.relay.patience import limits_of
+from daemon.relay.race import Race, Track
 from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
+from probes.calls import UpstreamRequest
 from probes.dialects.continuing import Splice, continued_body
 from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
@@ -140,13 +142,43 @@ class Session:
             self._course.rehearsal = rehearsal
             reason = f"a rehearsal that {rehearsal.by} ordered"
             result: ExchangeResult = Failed(Outcome(fault=rehearsal.fault, reason=reason, at_fault=Blame.OURSELVES))
+        elif self._is_raced(lease):
+            return await self._race(lease)
         else:
             result = await self._exchange(lease)
-        self._journal.attempted(lease.target, result.outcome)
+        self._journal.attempted(lease, result.outcome)
         self._course.tried.append((lease.target, result.outcome))
         return result
 
+    def _is_raced(self, lease: Lease) -> bool:
+        """Return whether a hedge may be sent beside the attempt: nothing that is told or rehearsed gets in its way."""
+        waits = any(order.workload == self._call.workload.name for order in self._around.rehearsals.pending())
+        return lease.hedge_after_s is not None and not waits and self._journal.story.fallback_from is None
+
+    async def _race(self, lease: Lease) -> ExchangeResult:
+        track = Track(
+            call=self._call,
+            course=self._course,
+            journal=self._journal,
+            desk=self._around.desk,
+            voice=self._voice,
+            prepare=self._prepared,
+        )
+        return await Race(track, lease).run()
+
     async def _exchange(self, lease: Lease) -> ExchangeResult:
+        exchange, request = self._prepared(lease)
+        try:
+            if self._call.streamed and self._voice.quiet and self._journal.story.fallback_from:
+                return await self._voice.while_quiet(lambda: exchange.run(request, self._voice))
+            return await exchange.run(request, self._voice)
+        except (ClientLeft, anyio.get_cancelled_exc_class()):
+            whole = self._course.left_with = exchange.whole
+            self._journal.attempted(lease, exchange.abandoned() if whole is None else whole.outcome)
+            raise
+
+    def _prepared(self, lease: Lease) -> tuple[Exchange, UpstreamRequest]:
+        """Return the exchange of an attempt, whose time starts now, and what it is to send."""
         provider_name, model = split_target(lease.target)
         provider = self._around.providers[provider_name]
         terms = self._terms(lease, provider)
@@ -155,15 +187,7 @@ class Session:
             body = with_model(body, model)
         form = self._around.forms[provider_name]
         request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
-        exchange = Exchange(self._call, provider, self._around.gear, terms)
-        try:
-            if self._call.streamed and self._voice.quiet and self._journal.story.fallback_from:
-                return await self._voice.while_quiet(lambda: exchange.run(request, self._voice))
-            return await exchange.run(request, self._voice)
-        except (ClientLeft, anyio.get_cancelled_exc_class()):
-            whole = self._course.left_with = exchange.whole
-            self._journal.attempted(lease.target, exchange.abandoned() if whole is None else whole.outcome)
-            raise
+        return Exchange(self._call, provider, self._around.gear, terms), request
 
     def _terms(self, lease: Lease, provider: Provider) -> Terms:
         scored = [candidate for candidate in lease.choice.candidates if candidate.score is not None]
