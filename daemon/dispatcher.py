@@ -9,6 +9,7 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
+from daemon.routing.hedging import HedgeBudget, candidate_of, hedge_helps, hedge_time
 from daemon.routing.leases import (
     Choice,
     DispatcherMessage,
@@ -21,6 +22,7 @@ from daemon.routing.leases import (
     RoutePreviewRequested,
     RouteQuery,
     RoutesReplaced,
+    UnderWay,
     ViewRequested,
 )
 from daemon.routing.policy import Routes, Strategy
@@ -63,6 +65,7 @@ class Dispatcher:
         self._traffic = Traffic()
         self._turns: dict[str, int] = {}
         self._retries = RETRY_RESERVE
+        self._hedges = HedgeBudget()
         self._waiting: dict[str, dict[int, _Waiter]] = {}
         self._looked_at = 0.0
         self._curious: list[Reply[DispatcherView]] = []
@@ -81,11 +84,14 @@ class Dispatcher:
             if any(self._waiting.values()):
                 self._serve_line(now)
 
-    def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | None:
+    def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | NoLease | None:
         """Return a lease at once where nobody of the workload waits and a target is available, else None.
 
+        A hedge is refused at once where it is not granted.
         Called by a session on its own turn; the state stays the dispatcher's, and only its methods touch it.
         """
+        if query.hedges is not None:
+            return self._hedge(ticket, query, query.hedges, now)
         if self._snapshot is None or self._waiting.get(query.workload.name):
             return None
         self._looked_at = now
@@ -123,6 +129,9 @@ class Dispatcher:
                 assert_never(message)
 
     def _requested(self, request: LeaseRequested, now: float) -> None:
+        if (under_way := request.query.hedges) is not None:
+            request.reply.send(self._hedge(request.ticket, request.query, under_way, now))
+            return
         workload = request.query.workload
         line = self._waiting.setdefault(workload.name, {})
         if not line and self._snapshot is not None:
@@ -137,6 +146,17 @@ class Dispatcher:
             line[request.ticket] = waiter
         else:
             self._refuse(waiter, self._choose(request.query, now), self._why_not(request.query), now)
+
+    def _hedge(self, ticket: int, query: RouteQuery, under_way: UnderWay, now: float) -> Lease | NoLease:
+        """Grant a second attempt beside `under_way` where it helps, is paid for, and goes before nobody who waits."""
+        choice = self._choose(query, now)
+        target, budget = choice.chosen, self._hedges.after_hedge()
+        helps = hedge_helps(under_way.own, candidate_of(choice, target), now - under_way.since)
+        if target is None or budget is None or not helps or self._waiting.get(query.workload.name):
+            return NoLease(reason=NoLeaseReason.NO_HEDGE, choice=choice)
+        self._hedges = budget
+        reason = f"a hedge: {under_way.own.target} has said nothing for {now - under_way.since:.2f} s"
+        return self._lease(ticket, query, replace(choice, reason=reason), target, 0.0)
 
     def _released(self, ticket: int) -> None:
         if not self._traffic.end(ticket, self._looked_at):
@@ -184,7 +204,20 @@ class Dispatcher:
             self._retries -= 1.0
         if query.workload.strategy is Strategy.ROUND_ROBIN:
             self._turns[query.workload.name] = query.workload.targets.index(target) + 1
-        return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s, departure=departure)
+        after_s = self._hedge_after(query, choice) if query.may_hedge else None
+        return Lease(
+            ticket=ticket,
+            target=target,
+            choice=choice,
+            waited_s=waited_s,
+            departure=departure,
+            hedge_after_s=after_s,
+        )
+
+    def _hedge_after(self, query: RouteQuery, choice: Choice) -> float | None:
+        """Return after how long a request is worth a hedge; each that could be hedged earns its share of one."""
+        self._hedges = self._hedges.after_request()
+        return hedge_time(choice, query)
 
     def _refuse(self, waiter: _Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
         if reason is NoLeaseReason.NO_TARGET and self._snapshot is not None:

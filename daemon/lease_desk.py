@@ -32,8 +32,11 @@ class Counter(Protocol):
     A request that needs no waiting costs no hop between tasks; whatever waits goes through the mailbox.
     """
 
-    def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | None:
-        """Return a lease where nobody waits and a target is available at `now`, monotonic seconds; else None."""
+    def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | NoLease | None:
+        """Return a lease where nobody waits and a target is available at `now`, monotonic seconds; else None.
+
+        A hedge, which never waits, is granted or refused.
+        """
         ...
 
     def take_back(self, ticket: int) -> bool:
@@ -61,6 +64,11 @@ class LeaseDesk:
         """Tell that the first token came of what `lease` was for: silence is evidence, and it has ended."""
         if self._counter is not None:
             self._counter.answered(lease.ticket)
+
+    def give_back(self, lease: Lease) -> None:
+        """Take back what is not needed any more, before its context ends."""
+        if self._counter is None or not self._counter.take_back(lease.ticket):
+            self._dispatcher.post(LeaseReleased(ticket=lease.ticket))
 
     async def preview(self, query: RouteQuery) -> Choice:
         """Return the choice that `query` would get now; nothing is leased."""

@@ -43,6 +43,9 @@ class Metrics:
             ["workload", "from_target", "to_target", "fault"],
             registry=registry,
         )
+        self._hedges = Counter(
+            "fairlead_hedges", "Second targets asked beside a silent first.", ["workload", "outcome"], registry=registry
+        )
         self._degraded = Counter(
             "fairlead_degraded", "Requests given a text in place of an answer.", ["workload", "kind"], registry=registry
         )
@@ -68,6 +71,10 @@ class Metrics:
         """Count a fallback."""
         fault = row.fault.value if row.fault else "unavailable"
         self._fallbacks.labels(row.workload, row.from_target, row.to_target, fault).inc()
+
+    def hedged(self, workload: str, outcome: str) -> None:
+        """Count a hedge: `won` where its answer was given, `lost` where it was sent for nothing."""
+        self._hedges.labels(workload, outcome).inc()
 
     def ended(self, row: RequestRow, overhead_s: float) -> None:
         """Count a request."""

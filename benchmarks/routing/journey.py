@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from benchmarks.routing.engine import Attempt, Reply, Request, Timer
 from benchmarks.routing.evidence import outcome_of
 from daemon.routing.chain import Onward, Situation, next_step
-from daemon.routing.hedging import hedge_after, hedge_helps
+from daemon.routing.hedging import hedge_helps, hedge_time
 from daemon.routing.latency import patience_s
 from daemon.routing.leases import Candidate, Choice, RouteQuery
 from daemon.routing.selection import choose, earliest_ready
@@ -70,6 +70,7 @@ class Journey:
             fallback_on=self._policy.workload.fallback_on,
             max_tokens=self.request.max_tokens,
             streamed=self.request.streamed,
+            may_hedge=not self._tried,
         )
 
     def _choose(self, query: RouteQuery) -> Choice:
@@ -108,7 +109,7 @@ class Journey:
             return
         self._policy.budget = budget
         self._policy.engine.hedged(self.request)
-        _Leg(self, self._policy, choice, query, hedge=True).go()
+        _Leg(self, self._policy, choice, replace(query, may_hedge=False)).go()
 
     def ended(self, leg: _Leg, outcome: Outcome) -> None:
         """Take in the end of an attempt."""
@@ -142,14 +143,11 @@ class Journey:
 class _Leg:
     """One attempt under way."""
 
-    def __init__(
-        self, journey: Journey, policy: Fairlead, choice: Choice, query: RouteQuery, hedge: bool = False
-    ) -> None:
+    def __init__(self, journey: Journey, policy: Fairlead, choice: Choice, query: RouteQuery) -> None:
         self._journey = journey
         self._policy = policy
         self._choice = choice
         self._query = query
-        self._hedge = hedge
         self.target = choice.chosen or TargetName("")
         self._first_s: float | None = None
         self._timers: list[Timer] = []
@@ -166,9 +164,8 @@ class _Leg:
         self._attempt = engine.send(policy.places[self.target], self, self._journey.request)
         patience = patience_s(own.terms, _FIRST_BYTE_S) if own and self._query.streamed else _FIRST_BYTE_S
         self._timers.append(engine.at(now + patience, self._late))
-        if own is not None and not self._hedge and policy.workload.hedge and self._query.streamed:
-            others = [each for each in self._choice.candidates if each.score is not None and each is not own]
-            if (after_s := hedge_after(own, others)) is not None:
+        if own is not None and self._query.may_hedge:
+            if (after_s := hedge_time(self._choice, self._query)) is not None:
                 self._timers.append(engine.at(now + after_s, lambda: self._journey.hedge(self, own)))
 
     def began(self, _attempt: Attempt, at: float) -> None:
@@ -239,4 +236,3 @@ def _scored(choice: Choice) -> Candidate | None:
         if candidate.target == choice.chosen:
             return candidate
     return None
-

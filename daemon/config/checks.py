@@ -127,10 +127,25 @@ def _check_promises(path: KeyPath, workload: WorkloadSettings, problems: Problem
         problems.add((*path, "deadline"), "deadline must be longer than nothing")
     if workload.keep_alive <= 0:
         problems.add((*path, "keep_alive"), "keep_alive must be longer than nothing")
+    _check_hedge(path, workload, problems)
     for name in workload.degraded.messages:
         if name not in set(Fault):
             text = f"degraded.messages names {name!r}, which is no fault{nearest(name, Fault)}"
             problems.add((*path, "degraded"), text)
+
+
+def _check_hedge(path: KeyPath, workload: WorkloadSettings, problems: Problems) -> None:
+    """Note why a second target could never be asked beside the first."""
+    place = (*path, "hedge")
+    if not workload.hedge:
+        return
+    if len(workload.targets) == 1:
+        problems.add(place, f"hedge asks a second target, but {workload.targets[0]} is the only one")
+    if workload.max_attempts == 1:
+        problems.add(place, "hedge is a second attempt, but max_attempts is 1; raise it, or take hedge out")
+    if workload.strategy is not Strategy.LOWEST_LATENCY:
+        text = f'hedge needs strategy = "lowest-latency"; "{workload.strategy.value}" expects nothing of a target'
+        problems.add(place, text)
 
 
 def _check_numbers(path: KeyPath, workload: WorkloadSettings, problems: Problems) -> None:

@@ -87,6 +87,7 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
+    hedge: bool = False
     max_wait: Seconds = Seconds(5)
     max_waiting: int = 256
 

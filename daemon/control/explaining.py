@@ -26,7 +26,7 @@ _PARTS: Final = {
     "decisions": "SELECT number, chosen, strategy, reason, candidates, sampled_of FROM decision "
     "WHERE request_id = '{}' ORDER BY id",
     "attempts": "SELECT at, number, target, outcome, fault, blame, status, reason, first_byte_ms, latency_ms, "
-    "retry_after_ms FROM attempt WHERE request_id = '{}' ORDER BY id",
+    "retry_after_ms, hedge FROM attempt WHERE request_id = '{}' ORDER BY id",
     "fallbacks": "SELECT at, from_target, to_target, fault, status, reason, after_ms FROM fallback "
     "WHERE request_id = '{}' ORDER BY id",
 }

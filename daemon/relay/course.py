@@ -13,7 +13,7 @@ from daemon.rehearsals import Rehearsal
 from daemon.relay.calls import ClientCall, Failed, Streamed
 from daemon.relay.refusing import Tried
 from daemon.routing.chain import Onward, Situation, Stop, next_step
-from daemon.routing.leases import Lease, RouteQuery
+from daemon.routing.leases import Candidate, Lease, RouteQuery, UnderWay
 from daemon.routing.policy import StreamRecovery
 from probes.dialects.needs import Needs, needs_of
 from state.faults import Fault
@@ -49,6 +49,10 @@ class Course:
         """Whom the workload escalates to, once that is what is left."""
         self._onward: Onward | None = None
         self._more_than = 0
+        self._outrun: set[TargetName] = set()
+        """Who lost a race: tried, and still good for more."""
+        self._racing = 0
+        """Attempts under way besides the next."""
 
     @cached_property
     def needs(self) -> Needs:
@@ -60,6 +64,13 @@ class Course:
         """Whether a stronger model may still be asked."""
         attempts = len(self.tried) < self._call.workload.max_attempts
         return attempts and self._call.fallback_allowed and self._clock() < self._call.deadline
+
+    @property
+    def may_hedge(self) -> bool:
+        """Whether the next attempt may be raced by a second: a plain first one of a request that may go elsewhere."""
+        workload = self._call.workload
+        plain = not (self.tried or self.continued or self.stronger) and self._call.surface.streams
+        return workload.hedge and plain and self._call.fallback_allowed and workload.max_attempts > 1
 
     @property
     def may_continue(self) -> bool:
@@ -93,7 +104,7 @@ class Course:
             workload=workload,
             surface=self._call.surface,
             number=len(self.tried) + 1,
-            tried=tuple(target for target, _ in self.tried if target != again),
+            tried=tuple(target for target, _ in self.tried if target != again and target not in self._outrun),
             deadline=self._deadline,
             last_resort=again,
             elsewhere=onward is None or onward.elsewhere or bool(self.continued),
@@ -102,7 +113,20 @@ class Course:
             more_than=self._more_than,
             max_tokens=self._call.max_tokens,
             streamed=self._call.streamed,
+            may_hedge=self.may_hedge,
         )
+
+    def hedge(self, own: Candidate, since: float) -> RouteQuery:
+        """Return the question for a second target beside `own`, which has been asked at `since` and says nothing."""
+        self._racing = 1
+        under_way = UnderWay(own, since)
+        return replace(self._query(), number=2, tried=(own.target,), may_hedge=False, hedges=under_way)
+
+    def raced(self, tried: list[Tried], winner: TargetName | None) -> None:
+        """Take in the attempts of a race, the one that tells last; those that `winner` outran may be asked again."""
+        self._racing = 0
+        self.tried.extend(tried)
+        self._outrun.update(target for target, outcome in tried if winner not in {None, target} and not outcome.counts)
 
     def escalation(self, onto: TargetName) -> RouteQuery:
         """Return the question for the stronger model alone."""
@@ -148,7 +172,7 @@ class Course:
         workload = self._call.workload
         if not self._call.fallback_allowed or Fault.TIMEOUT not in workload.fallback_on:
             return 1
-        return max(1, min(contenders, workload.max_attempts - len(self.tried)))
+        return max(1, min(contenders, workload.max_attempts - len(self.tried) - self._racing))
 
     @property
     def _deadline(self) -> float:

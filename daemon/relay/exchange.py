@@ -39,7 +39,7 @@ class Exchange:
         self._by = terms.limits.content_by
         """Until when the answer must have begun; afterwards, until when it must have ended."""
         self._watch = Watch(terms.limits.headers_by)
-        self._waiting_for = f"no first byte within {self._timeouts.first_byte:g}s"
+        self._waiting_for = f"no first byte within {terms.limits.first_byte_s:g}s"
         self._first_byte_s: float | None = None
         self._passed = False
         floor = call.workload.stream_floor if call.streamed and not terms.limits.last else None
@@ -71,9 +71,14 @@ class Exchange:
             return None
         return Streamed(outcome=self._outcome(None, ""), usage=self._reader.usage)
 
-    def abandoned(self) -> Outcome:
-        """Return the outcome of an exchange whose client left: nobody's fault."""
-        return self._outcome(Fault.CANCELLED, "the client left")
+    @property
+    def unanswered_s(self) -> float | None:
+        """How many seconds nothing has been said, None where something has; a whole answer says all at its end."""
+        return None if self._first_byte_s is not None else self._gear.clock() - self._started
+
+    def abandoned(self, reason: str = "the client left") -> Outcome:
+        """Return the outcome of an exchange that was given up, as where its client left: nobody's fault."""
+        return self._outcome(Fault.CANCELLED, reason)
 
     async def _converse(self, request: UpstreamRequest, client: Client) -> ExchangeResult:
         try:
@@ -198,13 +203,13 @@ class Exchange:
         self._watch.expires_at = self._by  # a client that reads slowly is not the provider's idleness
         if self._first_byte_s is None:
             self._begin()
+        if not self._passed:
+            self._passed = True
+            await client.start(reply.status, reply.headers)
         if self._terms.text is not None:
             self._terms.text.feed(onward)
         if self._terms.splice is not None:
             onward = self._terms.splice.feed(onward)
-        if not self._passed:
-            self._passed = True
-            await client.start(reply.status, reply.headers)
         if onward:
             await client.write(onward)
 

@@ -19,7 +19,7 @@ from state.messages import AnswerBegan, AttemptCompleted, RegistryMessage
 from state.outcome import Outcome, Usage
 from state.targets import TargetName
 
-__all__ = ["Ending", "Journal", "Witnesses"]
+__all__ = ["Ending", "Journal", "Lane", "Witnesses"]
 
 _log = structlog.get_logger("fairlead.relay")
 _ENCODER = msgspec.json.Encoder()
@@ -43,6 +43,15 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     last: Outcome | None = None
     usage: Usage = Usage()
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """What is particular to an attempt that raced another."""
+
+    number: int
+    """Which attempt of the request it was, from 1: it may end after a later one."""
+    hedge: bool
+    """Whether it was the second, sent because the first said nothing."""
 
 
 class Journal:
@@ -90,10 +99,11 @@ class Journal:
         )
         self._witnesses.registry.post(seen)
 
-    def attempted(self, lease: Lease, outcome: Outcome) -> None:
-        """Note how an attempt ended: evidence for the registry, a row, a count."""
+    def attempted(self, lease: Lease, outcome: Outcome, lane: Lane | None = None) -> None:
+        """Note how an attempt ended: evidence for the registry, a row, a count. `lane` is of those that raced."""
         now, target = self._witnesses.clock(), lease.target
-        self.story.upstream_s += outcome.latency_s
+        if lane is None:
+            self.story.upstream_s += outcome.latency_s
         if outcome.counts or outcome.fault is Fault.CANCELLED:
             evidence = AttemptCompleted(
                 target=target,
@@ -108,7 +118,12 @@ class Journal:
             )
             self._witnesses.registry.post(evidence)
         row = AttemptRow(
-            at=now, request_id=self._call.request_id, number=self.story.attempts, target=target, outcome=outcome
+            at=now,
+            request_id=self._call.request_id,
+            number=lane.number if lane else self.story.attempts,
+            target=target,
+            outcome=outcome,
+            hedge=lane is not None and lane.hedge,
         )
         self._witnesses.recorder.post(row)
         self._witnesses.metrics.attempted(target, outcome)
@@ -147,6 +162,29 @@ class Journal:
             status=why.status,
             reason=why.reason,
             latency_ms=round(after_s * 1e3, 1),
+        )
+
+    def hedged(self, lease: Lease) -> None:
+        """Note that a second target is asked beside the first; until it wins it has lost."""
+        self.story.attempts += 1
+        self.story.hedged = "lost"
+        self.decided(lease.choice, self.story.attempts)
+
+    def raced(self, first: TargetName, second: TargetName | None, took_s: float) -> None:
+        """Note the end of a race that took `took_s` seconds; without a second it was none."""
+        self.story.upstream_s += took_s
+        if second is None or self.story.hedged is None:
+            return
+        workload = self._call.workload.name
+        self._witnesses.metrics.hedged(workload, self.story.hedged)
+        _log.info(
+            "hedge",
+            request_id=self._call.request_id,
+            workload=workload,
+            target=first,
+            hedge=second,
+            hedged=self.story.hedged,
+            latency_ms=round(took_s * 1e3, 1),
         )
 
     def came_back(self, target: TargetName) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from daemon.relay.calls import ClientCall
+from daemon.routing.latency import patience_s
 from probes.policy import Timeouts
 
 __all__ = ["Limits", "Whose", "is_slow", "limits_of"]
@@ -18,6 +20,7 @@ _SHARE_OF_PATIENCE: Final = 0.95
 _PROVIDERS_OWN: Final = 4.0
 """Whoever's patience ends: four times what a target usually takes is the target's doing."""
 _AT_LEAST_S: Final = 1.0
+_USUAL_BYTES: Final = 64 * 1024
 
 
 class Whose(StrEnum):
@@ -41,16 +44,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """When the attempt must be over."""
     whose: Whose
     """Whose deadline `content_by` is."""
+    first_byte_s: float
+    """How long a head is waited for once it is connected."""
     last: bool
     """Whether nothing else can be tried after this attempt within the caller's patience."""
 
 
-def limits_of(call: ClientCall, timeouts: Timeouts, chances: int, now: float) -> Limits:
+def limits_of(
+    call: ClientCall, timeouts: Timeouts, chances: int, now: float, terms: Mapping[str, float] | None = None
+) -> Limits:
     """Return the limits of an attempt that begins at `now`, when `chances` attempts can still be made, this included.
 
     What is left of a deadline is shared evenly among the chances, so that a target that hangs cannot use up the time of
-    those behind it.
+    those behind it. `terms` are those of the choice: a stream's head is waited for as long as its target has shown to be
+    worth, within the configured `first_byte`.
     """
+    first_byte_s = patience_s(terms, timeouts.first_byte) if terms and _is_usual(call) else timeouts.first_byte
     end = min(now + timeouts.total, call.deadline)
     deadline = call.workload.deadline
     patient_until = min(call.deadline, call.arrived_at + call.patience_s * _SHARE_OF_PATIENCE)
@@ -61,8 +70,15 @@ def limits_of(call: ClientCall, timeouts: Timeouts, chances: int, now: float) ->
     }
     whose = min(ends, key=lambda one: ends[one])
     content_by = ends[whose]
-    headers_by = min(content_by, now + timeouts.connect + timeouts.first_byte)
-    return Limits(headers_by=headers_by, content_by=content_by, end=end, whose=whose, last=chances <= 1)
+    headers_by = min(content_by, now + timeouts.connect + first_byte_s)
+    return Limits(
+        first_byte_s=first_byte_s, headers_by=headers_by, content_by=content_by, end=end, whose=whose, last=chances <= 1
+    )
+
+
+def _is_usual(call: ClientCall) -> bool:
+    """Return whether the call is one of those that the target's first token is known from; long prompts take longer."""
+    return call.streamed and len(call.body) <= _USUAL_BYTES
 
 
 def is_slow(waited_s: float, expected_s: float | None) -> bool:

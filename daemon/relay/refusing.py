@@ -45,7 +45,7 @@ def no_lease(call: ClientCall, refusal: NoLease) -> Refusal:
             )
         case NoLeaseReason.QUEUE_FULL:
             kind, text = RefusalKind.QUEUE_FULL, f"Too many requests of {workload} are waiting already. Try again soon."
-        case NoLeaseReason.NO_TARGET | NoLeaseReason.EXHAUSTED:
+        case NoLeaseReason.NO_TARGET | NoLeaseReason.EXHAUSTED | NoLeaseReason.NO_HEDGE:
             kind, text = RefusalKind.NO_TARGET, f"No target of {workload} is available now ({why})."
     return Refusal(kind=kind, message=text, retry_after_s=refusal.retry_after_s)
 

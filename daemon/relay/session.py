@@ -16,9 +16,11 @@ from daemon.relay.headers import answer_headers, story_headers
 from daemon.relay.journal import Ending, Journal
 from daemon.relay.last_words import LastWords
 from daemon.relay.patience import limits_of
+from daemon.relay.race import Race, Track
 from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
+from probes.calls import UpstreamRequest
 from probes.dialects.continuing import Splice, continued_body
 from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
@@ -142,22 +144,34 @@ class Session:
             self._course.rehearsal = rehearsal
             reason = f"a rehearsal that {rehearsal.by} ordered"
             result: ExchangeResult = Failed(Outcome(fault=rehearsal.fault, reason=reason, at_fault=Blame.OURSELVES))
+        elif self._is_raced(lease):
+            return await self._race(lease)
         else:
             result = await self._exchange(lease)
+        if isinstance(result, Whole):
+            self._around.desk.answered(lease)
         self._journal.attempted(lease, result.outcome)
         self._course.tried.append((lease.target, result.outcome))
         return result
 
+    def _is_raced(self, lease: Lease) -> bool:
+        """Return whether a hedge may be sent beside the attempt: nothing that is told or rehearsed gets in its way."""
+        waits = any(order.workload == self._call.workload.name for order in self._around.rehearsals.pending())
+        return lease.hedge_after_s is not None and not waits and self._journal.story.fallback_from is None
+
+    async def _race(self, lease: Lease) -> ExchangeResult:
+        track = Track(
+            call=self._call,
+            course=self._course,
+            journal=self._journal,
+            desk=self._around.desk,
+            voice=self._voice,
+            prepare=self._prepared,
+        )
+        return await Race(track, lease).run()
+
     async def _exchange(self, lease: Lease) -> ExchangeResult:
-        provider_name, model = split_target(lease.target)
-        provider = self._around.providers[provider_name]
-        terms = self._terms(lease, provider)
-        body = self._call.body if terms.splice is None else self._course.continued
-        if model != self._call.model:
-            body = with_model(body, model)
-        form = self._around.forms[provider_name]
-        request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
-        exchange = Exchange(self._call, provider, self._around.gear, terms)
+        exchange, request = self._prepared(lease)
         try:
             if self._call.streamed and self._voice.quiet and self._journal.story.fallback_from:
                 return await self._voice.while_quiet(lambda: exchange.run(request, self._voice))
@@ -167,12 +181,24 @@ class Session:
             self._journal.attempted(lease, exchange.abandoned() if whole is None else whole.outcome)
             raise
 
+    def _prepared(self, lease: Lease) -> tuple[Exchange, UpstreamRequest]:
+        """Return the exchange of an attempt, whose time starts now, and what it is to send."""
+        provider_name, model = split_target(lease.target)
+        provider = self._around.providers[provider_name]
+        terms = self._terms(lease, provider)
+        body = self._call.body if terms.splice is None else self._course.continued
+        if model != self._call.model:
+            body = with_model(body, model)
+        form = self._around.forms[provider_name]
+        request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
+        return Exchange(self._call, provider, self._around.gear, terms), request
+
     def _terms(self, lease: Lease, provider: Provider) -> Terms:
         scored = [candidate for candidate in lease.choice.candidates if candidate.score is not None]
         own = next((candidate for candidate in scored if candidate.target == lease.target), None)
-        chances = self._course.chances(len(scored))
+        chances, now = self._course.chances(len(scored)), self._around.gear.clock()
         return Terms(
-            limits=limits_of(self._call, provider.timeouts, chances, self._around.gear.clock()),
+            limits=limits_of(self._call, provider.timeouts, chances, now, own.terms if own else None),
             expected_s=own.terms.get("expected_s") if own else None,
             splice=Splice(self._call.surface) if self._course.continued else None,
             text=self._text,

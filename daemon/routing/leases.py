@@ -30,8 +30,29 @@ __all__ = [
     "RoutePreviewRequested",
     "RouteQuery",
     "RoutesReplaced",
+    "UnderWay",
     "ViewRequested",
 ]
+
+
+class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One target as the choice saw it: its score, or why it was skipped."""
+
+    target: TargetName
+    score: float | None = None
+    """Lower is better; None where it was skipped."""
+    terms: Mapping[str, float] = msgspec.field(default_factory=dict)
+    """The parts of the score by name, such as `expected_s`, `in_flight`, `weight`."""
+    skipped: str = ""
+
+
+class UnderWay(msgspec.Struct, frozen=True):
+    """An attempt that says nothing, as the question for its hedge names it."""
+
+    own: Candidate
+    """Its target, as the choice saw it that took it."""
+    since: float
+    """When it began, on the monotonic clock."""
 
 
 class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,23 +82,16 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the answer shows its first token before its last."""
     desperate: bool = False
     """Whether even ejected targets may be chosen: waiting is over, and nothing else is there."""
+    may_hedge: bool = False
+    """Whether a second target may be asked too while the chosen one says nothing."""
+    hedges: UnderWay | None = None
+    """The attempt that this one is to race: it is granted at once, to a proven target, or refused."""
 
     @property
     def kind(self) -> Hashable:
         """What it has in common with those that the same targets can take."""
         terms = (self.surface, self.tried, self.last_resort, self.elsewhere)
         return (*terms, self.fallback_on, self.needs, self.more_than)
-
-
-class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One target as the choice saw it: its score, or why it was skipped."""
-
-    target: TargetName
-    score: float | None = None
-    """Lower is better; None where it was skipped."""
-    terms: Mapping[str, float] = msgspec.field(default_factory=dict)
-    """The parts of the score by name, such as `expected_s`, `in_flight`, `weight`."""
-    skipped: str = ""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +124,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     waited_s: float = 0.0
     """How long the request stood in the queue."""
     departure: Departure = Departure()
+    hedge_after_s: float | None = None
+    """Seconds after the grant at which a hedge is worth it, None for never."""
 
 
 class NoLeaseReason(StrEnum):
@@ -122,6 +138,8 @@ class NoLeaseReason(StrEnum):
     QUEUE_FULL = "queue_full"
     INCOMPATIBLE = "incompatible"
     """No target of the workload speaks the request's dialect."""
+    NO_HEDGE = "no_hedge"
+    """A second attempt beside the first would not pay, has nobody to go to, or is beyond the budget."""
 
 
 class NoLease(msgspec.Struct, frozen=True, kw_only=True):

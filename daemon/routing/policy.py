@@ -90,10 +90,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
+    hedge: bool = False
+    """Whether a second target is asked too where the first says nothing for unusually long."""
     max_wait: Seconds = Seconds(5)
     """How long a request may wait for a target that is full, rate-limited or cooling."""
-    hedge: bool = False
-    """Whether a second target may be asked while the first says nothing."""
     max_waiting: int = 256
     """How many requests of the workload may wait at once; more are refused."""
     named: bool = True

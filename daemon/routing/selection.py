@@ -156,6 +156,7 @@ def _obstacle(
         _unsuitable(target, query, place)
         or _refused(health, query, now)
         or _unready(health, now)
+        or _unproven(health, query)
         or _crowded(target, health, place, load)
     )
 
@@ -204,6 +205,13 @@ def _unready(health: TargetHealth, now: float) -> _Obstacle | None:
         return None
     why = _BLOCKED_AS.get(health.blocked_by or Fault.RATE_LIMITED, "blocked")
     return _Obstacle(f"{why} for {until - now:.1f}s", until, health.blocked_by)
+
+
+def _unproven(health: TargetHealth, query: RouteQuery) -> _Obstacle | None:
+    """Return why a hedge does not go there: it is to save time, and not to find out."""
+    if query.hedges is None or health.standing is Standing.HEALTHY:
+        return None
+    return _Obstacle(f"{health.standing.value}: no place for a hedge")
 
 
 def _crowded(target: TargetName, health: TargetHealth, place: TargetPlace, load: Load) -> _Obstacle | None:

@@ -74,6 +74,8 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     """1 for the first attempt."""
     target: TargetName
     outcome: Outcome
+    hedge: bool = False
+    """Whether it was sent beside one that said nothing."""
 
 
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,7 +64,7 @@ _COLUMNS: Final = {
     "streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user, "
     "client_retry",
     "attempt": "at_ms, request_id, number, target, outcome, fault, status, reason, streamed, first_byte_ms, "
-    "latency_ms, retry_after_ms, blame",
+    "latency_ms, retry_after_ms, blame, hedge",
     "decision": "at_ms, request_id, number, chosen, strategy, reason, candidates, seed, sampled_of",
     "fallback": "at_ms, request_id, workload, from_target, to_target, fault, status, reason, after_ms",
     "transition": "at_ms, target, before, after, cause, until_ms, ejections",
@@ -145,6 +145,7 @@ def _attempt(row: AttemptRow) -> Values:
         _ms(outcome.latency_s) or 0.0,
         _ms(outcome.retry_after_s),
         outcome.blame and outcome.blame.value,
+        int(row.hedge),
     )
 
 

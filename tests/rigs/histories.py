@@ -90,7 +90,7 @@ def every_row(at: float) -> tuple[Any, ...]:
             client_retry=2,
             streamed=True,
         ),
-        AttemptRow(at=at, request_id="r1", number=1, target=FLAKY, outcome=outcome),
+        AttemptRow(at=at, request_id="r1", number=1, target=FLAKY, outcome=outcome, hedge=True),
         DecisionRow(
             at=at,
             request_id="r1",

@@ -16,7 +16,6 @@ from daemon.alerts.policy import AlertPolicy
 from daemon.alerts.watch import Alert
 from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
-from daemon.dispatcher import Dispatcher
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
@@ -35,6 +34,7 @@ from state.history.rows import RecorderMessage
 from state.mailbox import Mailbox
 from state.messages import AttemptCompleted, HealthPublished, RegistryMessage
 from state.standing import HealthSnapshot, Standing, TargetHealth
+from tests.rigs.hedging import FiguredDispatcher
 from tests.rigs.peers import Peer, Script, peer
 
 __all__ = ["Recorded", "Relay", "relay"]
@@ -99,7 +99,8 @@ class Relay:
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
         box: Mailbox[Any] = Mailbox()
-        self.dispatcher = Dispatcher(box, self.routes, 1)
+        self.metrics = Metrics("test")
+        self.dispatcher = FiguredDispatcher(box, self.routes, 1)
         self.desk = LeaseDesk(box.address, self.dispatcher)
         healths = {target: TargetHealth(target=target, standing=Standing.HEALTHY) for target in targets}
         box.put(HealthPublished(snapshot=HealthSnapshot(targets=healths)))
@@ -123,7 +124,7 @@ class Relay:
             }
         )
         alarm = Alarm(AlertPolicy, self.alerts.address, self.rows.address, time.monotonic)
-        witnesses = Witnesses(self.evidence.address, self.rows.address, Metrics("test"), alarm, time.monotonic)
+        witnesses = Witnesses(self.evidence.address, self.rows.address, self.metrics, alarm, time.monotonic)
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
         forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
         shelf = Shelf(self.answers.address, time.time)

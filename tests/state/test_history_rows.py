@@ -32,7 +32,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     | {"user": "ada", "client_retry": 2},
     "attempt": {"request_id": "r1", "number": 1, "target": FLAKY, "outcome": "failed", "fault": "rate_limited"}
     | {"status": 429, "reason": "slow down", "streamed": 1, "first_byte_ms": 12.346, "latency_ms": 1500.0}
-    | {"retry_after_ms": 2000.0, "blame": "key"},
+    | {"retry_after_ms": 2000.0, "blame": "key", "hedge": 1},
     "decision": {"request_id": "r1", "number": 1, "chosen": FLAKY, "strategy": "lowest-latency", "reason": "fastest"}
     | {"candidates": '[{"target":"lab/flaky","score":0.1}]', "seed": 7, "sampled_of": 3},
     "fallback": {"request_id": "r1", "workload": "chat", "from_target": FLAKY, "to_target": STEADY}
@@ -56,7 +56,7 @@ def stored(tmp_path: Path, *rows: Any) -> sqlite3.Connection:
 def in_memory() -> sqlite3.Connection:
     """Return an empty history that costs no file."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for step in ("schema.sql", "step2.sql"):
+    for step in ("schema.sql", "step2.sql", "hedge_step.sql"):
         connection.executescript(resources.files("state.history").joinpath(step).read_text())
     return connection
 
