@@ -164,9 +164,9 @@ class _Leg:
         self._attempt = engine.send(policy.places[self.target], self, self._journey.request)
         patience = patience_s(own.terms, _FIRST_BYTE_S) if own and self._query.streamed else _FIRST_BYTE_S
         self._timers.append(engine.at(now + patience, self._late))
-        if own is not None and self._query.may_hedge:
-            if (after_s := hedge_time(self._choice, self._query)) is not None:
-                self._timers.append(engine.at(now + after_s, lambda: self._journey.hedge(self, own)))
+        after_s = hedge_time(self._choice, self._query) if self._query.may_hedge else None
+        if own is not None and after_s is not None:
+            self._timers.append(engine.at(now + after_s, lambda: self._journey.hedge(self, own)))
 
     def began(self, _attempt: Attempt, at: float) -> None:
         policy = self._policy

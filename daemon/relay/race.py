@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from daemon.lease_desk import LeaseDesk
-from daemon.relay.calls import Client, ClientCall, ClientLeft, ExchangeResult, Failed
+from daemon.relay.calls import Client, ClientCall, ClientLeft, ExchangeResult, Failed, Whole
 from daemon.relay.course import Course
 from daemon.relay.exchange import Exchange
 from daemon.relay.journal import Journal, Lane

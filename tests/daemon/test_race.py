@@ -90,7 +90,7 @@ def test_the_loser_is_evidence_of_how_long_it_said_nothing_and_of_nothing_else()
         async with relay(SILENT, WELL, timeouts=PATIENT) as (one, _):
             await one.send(workload=_hedged(one))
             told = {each.target: each for each in one.evidence._waiting if isinstance(each, AttemptCompleted)}
-            lost, won = told["p0/m"], told["p1/m"]
+            lost = told["p0/m"]
             assert (lost.outcome.fault, lost.outcome.blame) == (Fault.CANCELLED, Blame.OURSELVES)
             assert lost.outcome.reason == "hedge: the other answered first"
             assert not lost.outcome.counts
