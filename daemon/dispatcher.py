@@ -10,6 +10,7 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
+from daemon.replay.setting import setting_of
 from daemon.routing.leases import (
     Choice,
     DispatcherMessage,
@@ -111,7 +112,7 @@ class Dispatcher:
             case RoutesReplaced(routes=routes):
                 self._routes = routes
             case RoutePreviewRequested(query=query, reply=reply):
-                reply.send(self._choose(query, now))
+                reply.send(replace(self._choose(query, now), setting=None))
             case ViewRequested(reply=reply):
                 self._curious.append(reply)
                 self._satisfy()
@@ -166,7 +167,8 @@ class Dispatcher:
         if query.last_resort is not None and self._retries < 1.0:
             query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        return choose(query, self._routes, self._known, Load(self._targets, self._providers, turn), now)
+        known = (query, self._routes, self._known, Load(self._targets, self._providers, turn), now)
+        return replace(choose(*known), setting=setting_of(*known))
 
     @property
     def _known(self) -> HealthSnapshot:
