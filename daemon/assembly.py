@@ -32,6 +32,7 @@ from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
 from daemon.reloading import Audience, Reload
+from daemon.replay.fingerprint import fingerprint
 from daemon.routing.leases import DispatcherMessage
 from daemon.simulation import Simulation
 from daemon.version import VERSION
@@ -162,6 +163,7 @@ class Assembly:
             metrics=self.metrics,
             alarm=self.alarm,
             clock=self.clock,
+            code=fingerprint(),
         )
 
         shelf = Shelf(self.boxes.answers.address, time.time)

@@ -9,6 +9,7 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
+from daemon.replay.setting import setting_of
 from daemon.routing.hedging import HedgeBudget, candidate_of, hedge_helps, hedge_time
 from daemon.routing.leases import (
     Choice,
@@ -121,7 +122,7 @@ class Dispatcher:
             case RoutesReplaced(routes=routes):
                 self._routes = routes
             case RoutePreviewRequested(query=query, reply=reply):
-                reply.send(self._choose(query, now))
+                reply.send(replace(self._choose(query, now), setting=None))
             case ViewRequested(reply=reply):
                 self._curious.append(reply)
                 self._satisfy()
@@ -186,7 +187,9 @@ class Dispatcher:
         if query.last_resort is not None and self._retries < 1.0:
             query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        return choose(query, self._routes, self._known, self._traffic.load(turn, now), now)
+        load = self._traffic.load(turn, now)
+        choice = choose(query, self._routes, self._known, load, now)
+        return replace(choice, setting=setting_of(query, self._routes, self._known, load, now))
 
     @property
     def _known(self) -> HealthSnapshot:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cache
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import anyio
+if TYPE_CHECKING:
+    import anyio
 
 __all__ = ["Address", "Mailbox", "Reply"]
 
@@ -21,6 +22,8 @@ M = TypeVar("M")
 @cache
 def _event_type() -> type[anyio.Event]:
     """Return what `anyio.Event()` makes here: anyio looks its backend up for each one, at 10 µs."""
+    import anyio  # noqa: PLC0415 - a verb may need the words of the dispatcher, and never a mailbox
+
     return type(anyio.Event())
 
 

@@ -6,6 +6,7 @@ import argparse
 import csv
 import os
 import sys
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from daemon.cli.exits import Exit, VerbFailed
 from daemon.cli.tables import render_table
 from daemon.config.places import client_history
 from state.errors import HistoryError
-from state.history.inspection import QueryLimits, query
+from state.history.inspection import Cell, QueryLimits, query
 
 __all__ = ["configure", "run"]
 
@@ -52,6 +53,11 @@ def _rows(options: argparse.Namespace) -> tuple[Sequence[str], Sequence[Sequence
             table = query(path, options.query, limits=QueryLimits())
         except HistoryError as error:
             raise VerbFailed(Exit.FAILED, str(error)) from error
-        return table.columns, table.rows, table.truncated
+        return table.columns, [[_printable(cell) for cell in row] for row in table.rows], table.truncated
     answer = ask(options, "POST", "/fairlead/v1/sql", {"query": options.query})
     return answer["columns"], answer["rows"], answer["truncated"]
+
+
+def _printable(cell: Cell) -> str | int | float | None:
+    """Return bytes in base64, as the daemon does."""
+    return b64encode(cell).decode() if isinstance(cell, bytes) else cell

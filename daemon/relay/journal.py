@@ -33,6 +33,8 @@ class Witnesses(msgspec.Struct, frozen=True):
     metrics: Metrics
     alarm: Alarm
     clock: Callable[[], float]
+    code: str | None = None
+    """Which code makes the choices."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +84,8 @@ class Journal:
             reason=choice.reason,
             candidates=_ENCODER.encode(choice.candidates),
             seed=choice.seed,
+            setting=choice.setting,
+            code=self._witnesses.code,
         )
         self._witnesses.recorder.post(row)
 

@@ -11,6 +11,7 @@ from daemon.routing.policy import Routes, Strategy, Workload
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface
 from state.faults import Fault
+from state.history.rows import Packable
 from state.mailbox import Reply
 from state.messages import HealthPublished
 from state.standing import HealthSnapshot
@@ -104,6 +105,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     primary: TargetName | None = None
     """The workload's primary path: what would be chosen were every target ready and free."""
+    setting: Packable | None = None
+    """What it was made from, to be recorded; None in a preview."""
 
 
 class Departure(msgspec.Struct, frozen=True):

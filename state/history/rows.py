@@ -5,6 +5,8 @@ Times are seconds on the loop's monotonic clock; the recorder alone turns them i
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
 from state.faults import Fault
@@ -20,11 +22,20 @@ __all__ = [
     "FallbackRow",
     "FlushRequested",
     "OperationRow",
+    "Packable",
     "ProbeRow",
     "RecorderMessage",
     "RequestRow",
     "TransitionRow",
 ]
+
+
+class Packable(Protocol):
+    """A frozen value that becomes bytes when its row is written, and not before: who posts a row has no time for it."""
+
+    def packed(self) -> bytes | None:
+        """Return the bytes, None where it cannot be written."""
+        ...
 
 
 class ProbeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +101,10 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     candidates: bytes
     """JSON: a list of each candidate's score terms, or why it was skipped."""
     seed: int
+    setting: Packable | None = None
+    """Everything that the choice was made from."""
+    code: str | None = None
+    """Which code made the choice."""
 
 
 class FallbackRow(msgspec.Struct, frozen=True, kw_only=True):

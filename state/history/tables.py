@@ -54,7 +54,7 @@ class Gap(msgspec.Struct, frozen=True):
 Row: TypeAlias = (
     ProbeRow | RequestRow | AttemptRow | SampledDecision | FallbackRow | TransitionRow | OperationRow | AlertRow | Gap
 )
-Values: TypeAlias = tuple[str | int | float | None, ...]
+Values: TypeAlias = tuple[str | int | float | bytes | None, ...]
 Inserts: TypeAlias = dict[str, list[Values]]
 """Values to insert, by the name of their table."""
 
@@ -65,7 +65,7 @@ _COLUMNS: Final = {
     "client_retry",
     "attempt": "at_ms, request_id, number, target, outcome, fault, status, reason, streamed, first_byte_ms, "
     "latency_ms, retry_after_ms, blame, hedge",
-    "decision": "at_ms, request_id, number, chosen, strategy, reason, candidates, seed, sampled_of",
+    "decision": "at_ms, request_id, number, chosen, strategy, reason, candidates, seed, setting, code, sampled_of",
     "fallback": "at_ms, request_id, workload, from_target, to_target, fault, status, reason, after_ms",
     "transition": "at_ms, target, before, after, cause, until_ms, ejections",
     "operation": "at_ms, verb, target, by, reason, until_ms",
@@ -191,7 +191,9 @@ def _request(row: RequestRow) -> Values:
 def _decision(row: DecisionRow) -> Values:
     candidates = row.candidates.decode("utf-8", "replace")
     seed = (row.seed + _INT64) % (2 * _INT64) - _INT64
-    return (_text(row.request_id), row.number, row.chosen, row.strategy, _text(row.reason), candidates, seed)
+    setting = row.setting.packed() if row.setting is not None else None
+    choice = (row.number, row.chosen, row.strategy, _text(row.reason), candidates, seed)
+    return (_text(row.request_id), *choice, setting, row.code)
 
 
 def _fallback(row: FallbackRow) -> Values:

@@ -14,7 +14,7 @@ import pytest
 from daemon.cli.main import main
 from tests.rigs.process import LAB, Daemon, running, simulate
 
-_CLIENT_VERBS = ("check", "config", "demo", "drain", "probe", "reload", "route", "sql", "status", "version")
+_CLIENT_VERBS = ("check", "config", "demo", "drain", "probe", "reload", "replay", "route", "sql", "status", "version")
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,13 @@ def test_sql_with_only_a_socket_asks_that_daemon(daemon: Daemon, capsys: pytest.
     words = ["sql", "SELECT DISTINCT workload FROM request", "--format", "csv", "--socket", str(daemon.socket)]
     assert main(words) == 0
     assert "chat" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", ["history", "socket"])
+def test_sql_prints_bytes_in_base64(daemon: Daemon, capsys: pytest.CaptureFixture[str], way: str) -> None:
+    """Law: JSON has no bytes, and a column that holds some is no reason to fail."""
+    assert main(["sql", "SELECT x'00ff' AS b", "--json", f"--{way}", str(getattr(daemon, way))]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == [["AP8="]]
 
 
 def test_sql_cannot_write(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -37,6 +37,16 @@ STEADY = TargetName("lab/steady")
 FLAKY = TargetName("lab/flaky")
 WALL = 1_750_000_000.0
 """The Unix time that the rig's wall clock shows when the monotonic clock shows 0."""
+
+
+class Packed(NamedTuple):
+    """Something to be recorded that is bytes already."""
+
+    held: bytes
+
+    def packed(self) -> bytes:
+        """Return them."""
+        return self.held
 
 
 def wall() -> float:
@@ -100,6 +110,8 @@ def every_row(at: float) -> tuple[Any, ...]:
             reason="fastest",
             candidates=b'[{"target":"lab/flaky","score":0.1}]',
             seed=7,
+            setting=Packed(b"all that was known"),
+            code="0.1.0+abc",
         ),
         FallbackRow(
             at=at,

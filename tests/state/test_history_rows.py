@@ -34,7 +34,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
     | {"status": 429, "reason": "slow down", "streamed": 1, "first_byte_ms": 12.346, "latency_ms": 1500.0}
     | {"retry_after_ms": 2000.0, "blame": "key", "hedge": 1},
     "decision": {"request_id": "r1", "number": 1, "chosen": FLAKY, "strategy": "lowest-latency", "reason": "fastest"}
-    | {"candidates": '[{"target":"lab/flaky","score":0.1}]', "seed": 7, "sampled_of": 3},
+    | {"candidates": '[{"target":"lab/flaky","score":0.1}]', "seed": 7, "sampled_of": 3}
+    | {"setting": b"all that was known", "code": "0.1.0+abc"},
     "fallback": {"request_id": "r1", "workload": "chat", "from_target": FLAKY, "to_target": STEADY}
     | {"fault": "rate_limited", "status": 429, "reason": "slow down", "after_ms": 150.0},
     "transition": {"target": FLAKY, "before": "healthy", "after": "cooling", "cause": "3 faults in a row"}
@@ -56,7 +57,7 @@ def stored(tmp_path: Path, *rows: Any) -> sqlite3.Connection:
 def in_memory() -> sqlite3.Connection:
     """Return an empty history that costs no file."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for step in ("schema.sql", "step2.sql", "hedge_step.sql"):
+    for step in ("schema.sql", "step2.sql", "step3.sql"):
         connection.executescript(resources.files("state.history").joinpath(step).read_text())
     return connection
 

@@ -19,7 +19,7 @@ CONTRACT = {
     "request": "request_id workload primary_target served_by attempts outcome degraded first_byte_ms latency_ms "
     "prompt_tokens completion_tokens cost_usd team user",
     "attempt": "request_id number target outcome fault status first_byte_ms latency_ms retry_after_ms",
-    "decision": "request_id number chosen strategy reason candidates seed sampled_of",
+    "decision": "request_id number chosen strategy reason candidates seed sampled_of setting code",
     "fallback": "request_id workload from_target to_target fault status reason after_ms",
     "transition": "target before after cause until_ms ejections",
     "operation": "verb target by reason until_ms",
