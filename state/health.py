@@ -27,13 +27,12 @@ from state.observation import began, counts, excuses, given_up, held_back, obser
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface, next_wake
-from state.remembered import Remembered
 from state.returning import SLOW_START, check_from, grown, neglected, shrunk, trial_from, trials_needed, vouched_for
 from state.standing import Standing
 from state.targets import TargetName
 from state.window import Window
 
-__all__ = ["begin", "cooldown_s", "drain", "fold", "hear", "recall", "resume", "tick"]
+__all__ = ["begin", "cooldown_s", "drain", "fold", "hear", "resume", "tick"]
 
 
 class _Event(Enum):
@@ -138,28 +137,6 @@ def drain(record: Record, until: float | None, reason: str) -> Record:
 def resume(record: Record) -> Record:
     """Return the record without a drain; its standing stays."""
     return replace(record, drained=False, drained_until=math.inf, drain_reason="")
-
-
-def recall(remembered: Remembered, policy: HealthPolicy, now: float) -> Record:
-    """Return the record that a restart goes on from.
-
-    No clock jump can lock a target out: a cooldown ends within the longest one from `now`, no time lies in the future,
-    and what ended while nobody looked has ended. Evidence fills the windows again and judges nobody twice.
-    """
-    record = Record(target=remembered.target, since=min(remembered.since, now))
-    if remembered.standing is not Standing.UNPROVEN:
-        cause, ejections = remembered.cause or "as before the restart", remembered.ejections
-        record = replace(record, standing=remembered.standing, cause=cause, ejections=ejections)
-    if remembered.standing is Standing.COOLING:
-        until = now if remembered.until is None else min(remembered.until, now + policy.cooldown.max)
-        record = replace(record, until=until)
-    if remembered.drained:
-        record = drain(record, remembered.drained_until, remembered.drain_reason)
-    for evidence in remembered.evidence:
-        if evidence.outcome.counts:
-            past = replace(evidence, at=min(evidence.at, now), started_at=min(evidence.started_at, now))
-            record = observe(record, past, policy)
-    return tick(replace(record, fell_on=record.last_fault), policy, now)
 
 
 def cooldown_s(target: TargetName, ejections: int, policy: HealthPolicy) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 import anyio
 import structlog
@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from state.blocks import NO_BLOCK
 from state.faults import Fault, Scope
-from state.health import begin, drain, fold, hear, recall, resume, tick
-from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
+from state.health import begin, drain, fold, hear, resume, tick
+from state.history.rows import EstimateRow, OperationRow, ProbeRow, RecorderMessage, TransitionRow
+from state.latency.belief import Belief
 from state.latency.lengths import Lengths, after_length
 from state.mailbox import Address, Mailbox
 from state.messages import (
@@ -27,12 +28,16 @@ from state.messages import (
     TargetsReplaced,
 )
 from state.policy import HealthPolicy
+from state.recall import recall
 from state.record import Evidence, Record, next_wake, view
 from state.remembered import Remembered
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
 
-__all__ = ["HealthListener", "Registry"]
+__all__ = ["BELIEFS_S", "HealthListener", "Registry"]
+
+BELIEFS_S: Final = 5.0
+"""Seconds between two times at which what is believed of a target is written down."""
 
 _log = structlog.get_logger()
 
@@ -67,6 +72,8 @@ class Registry:
         self._views: dict[TargetName, TargetHealth] = {}
         self._revision = 0
         self._lengths: dict[str, Lengths] = {}
+        self._unwritten: dict[TargetName, float] = {}
+        """Targets of which something is believed that is not written down, and when it will be."""
         self._alarmed: set[str] = set()
         """Providers of which a fault at one target was told to the others, and no success since."""
 
@@ -78,7 +85,7 @@ class Registry:
         self._refresh(self._records, now)
         self._publish(now)
         while True:
-            with anyio.CancelScope(deadline=min(self._wakes.values(), default=math.inf)):
+            with anyio.CancelScope(deadline=min([*self._wakes.values(), *self._unwritten.values()], default=math.inf)):
                 await self._mailbox.arrival()
             self._turn(self._mailbox.take_all(), anyio.current_time())
 
@@ -91,6 +98,7 @@ class Registry:
         due = [target for target, wake in self._wakes.items() if wake <= now]
         for target in due:
             self._elapse(target, now)
+        self._write_beliefs(now)
         if self._refresh(dict.fromkeys(touched + due), now) or len(self._views) != held:
             self._publish(now)
 
@@ -220,7 +228,18 @@ class Registry:
             self._meet(target, targets[target], now)
         return tuple(self._records)
 
+    def _write_beliefs(self, now: float) -> None:
+        """Write down what is believed of the targets whose time it is: a restart goes on from there."""
+        for target in [target for target, due in self._unwritten.items() if due <= now]:
+            del self._unwritten[target]
+            if (record := self._records.get(target)) is not None:
+                belief = Belief(estimator=record.estimator, reliability=record.reliability, at=now)
+                self._recorder.post(EstimateRow(at=now, target=target, belief=belief))
+
     def _keep(self, target: TargetName, record: Record) -> None:
+        before = self._records.get(target)
+        if before is not None and before.estimator is not record.estimator:
+            self._unwritten.setdefault(target, record.seen_at + BELIEFS_S)
         self._records[target] = record
         self._wakes[target] = next_wake(record)
 

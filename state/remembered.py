@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from state.latency.belief import Belief
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.standing import Standing
 from state.targets import TargetName
@@ -23,5 +24,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     drained: bool = False
     drained_until: float | None = None
     drain_reason: str = ""
+    belief: Belief | None = None
+    """What was believed of its latency, as of a moment on this process's clock."""
     evidence: tuple[AttemptCompleted | ProbeCompleted, ...] = ()
     """The latest outcomes, oldest first: they fill the latency window again."""

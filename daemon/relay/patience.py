@@ -56,8 +56,7 @@ def limits_of(
     """Return the limits of an attempt that begins at `now`, when `chances` attempts can still be made, this included.
 
     What is left of a deadline is shared evenly among the chances, so that a target that hangs cannot use up the time of
-    those behind it. `terms` are those of the choice: a stream's head is waited for as long as follows from what its target
-    usually takes, at most the configured `first_byte`.
+    those behind it. `terms` are those of the choice: a stream's head is waited for no longer than follows from them.
     """
     first_byte_s = patience_s(terms, timeouts.first_byte) if terms and _is_usual(call) else timeouts.first_byte
     end = min(now + timeouts.total, call.deadline)

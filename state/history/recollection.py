@@ -19,6 +19,7 @@ from state.errors import HistoryError
 from state.faults import Fault
 from state.history.inspection import open_for_reading
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION
+from state.latency.belief import Belief, read_belief
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
@@ -49,6 +50,9 @@ _COUNTED: Final = "AND coalesce(blame, '') NOT IN ('caller', 'ourselves')"
 _PROBES: Final = """
 SELECT at_ms, kind, fault, status, reason, first_byte_ms, latency_ms, retry_after_ms, 0 AS streamed, cost_usd, id
 FROM probe WHERE target = :target AND at_ms BETWEEN :from_ms AND :to_ms ORDER BY at_ms DESC, id DESC LIMIT :limit"""
+_ESTIMATED_SINCE: Final = 3
+"""The schema from which on beliefs are kept."""
+_BELIEF: Final = "SELECT at_ms, belief FROM estimate WHERE target = ?"
 _LAST_RUN: Final = "SELECT ended_ms FROM run ORDER BY id DESC LIMIT 1"
 
 
@@ -124,7 +128,15 @@ def _recollect(
 def _remember(connection: sqlite3.Connection, clock: _Clock, target: TargetName, policy: HealthPolicy) -> Remembered:
     standing = _standing(connection, clock, target, policy.cooldown.max)
     drain = _drain(connection, clock, target)
-    return Remembered(target=target, **standing, **drain, evidence=_evidence(connection, clock, target))
+    belief, evidence = _belief(connection, clock, target), _evidence(connection, clock, target)
+    return Remembered(target=target, **standing, **drain, belief=belief, evidence=evidence)
+
+
+def _belief(connection: sqlite3.Connection, clock: _Clock, target: TargetName) -> Belief | None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    found = connection.execute(_BELIEF, (target,)).fetchone() if version >= _ESTIMATED_SINCE else None
+    belief = None if found is None else read_belief(found[1])
+    return None if belief is None or found is None else belief.moved(clock.past(found[0]))
 
 
 def _standing(connection: sqlite3.Connection, clock: _Clock, target: TargetName, longest_s: float) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from state.history.rows import (
     AlertRow,
     AttemptRow,
     DecisionRow,
+    EstimateRow,
     FallbackRow,
     FlushRequested,
     OperationRow,
@@ -189,7 +190,14 @@ class Recorder:
                 if stands_for:
                     self._backlog.add(SampledDecision(message, stands_for))
             case (
-                ProbeRow() | RequestRow() | AttemptRow() | FallbackRow() | TransitionRow() | OperationRow() | AlertRow()
+                ProbeRow()
+                | RequestRow()
+                | AttemptRow()
+                | FallbackRow()
+                | TransitionRow()
+                | OperationRow()
+                | AlertRow()
+                | EstimateRow()
             ):
                 self._backlog.add(message)
             case _:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from state.faults import Fault
+from state.latency.belief import Belief
 from state.mailbox import Reply
 from state.outcome import Outcome, ProbeKind, Usage
 from state.standing import Standing
@@ -19,6 +20,7 @@ __all__ = [
     "AlertRow",
     "AttemptRow",
     "DecisionRow",
+    "EstimateRow",
     "FallbackRow",
     "FlushRequested",
     "OperationRow",
@@ -158,6 +160,14 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class EstimateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is believed of a target's latency; the newest replaces the one before."""
+
+    at: float
+    target: TargetName
+    belief: Belief
+
+
 class FlushRequested(msgspec.Struct, frozen=True, kw_only=True):
     """Write everything that waits, now; the reply says whether it reached the file."""
 
@@ -173,5 +183,6 @@ RecorderMessage = (
     | TransitionRow
     | OperationRow
     | AlertRow
+    | EstimateRow
     | FlushRequested
 )

@@ -17,12 +17,14 @@ from state.history.rows import (
     AlertRow,
     AttemptRow,
     DecisionRow,
+    EstimateRow,
     FallbackRow,
     OperationRow,
     ProbeRow,
     RequestRow,
     TransitionRow,
 )
+from state.latency.forecast import forecast_of
 from state.outcome import Outcome
 
 __all__ = ["INSERTS", "Gap", "Inserts", "Row", "SampledDecision", "Values", "inserts_of", "outcome_word"]
@@ -52,7 +54,16 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 Row: TypeAlias = (
-    ProbeRow | RequestRow | AttemptRow | SampledDecision | FallbackRow | TransitionRow | OperationRow | AlertRow | Gap
+    ProbeRow
+    | RequestRow
+    | AttemptRow
+    | SampledDecision
+    | FallbackRow
+    | TransitionRow
+    | OperationRow
+    | AlertRow
+    | EstimateRow
+    | Gap
 )
 Values: TypeAlias = tuple[str | int | float | bytes | None, ...]
 Inserts: TypeAlias = dict[str, list[Values]]
@@ -70,10 +81,14 @@ _COLUMNS: Final = {
     "transition": "at_ms, target, before, after, cause, until_ms, ejections",
     "operation": "at_ms, verb, target, by, reason, until_ms",
     "alert": "at_ms, kind, workload, target, message",
+    "estimate": "at_ms, target, first_ms, tokens_per_second, belief",
     "gap": "at_ms, from_ms, to_ms, count, cause",
 }
+_REPLACED: Final = {"estimate"}
+"""Tables that keep only the newest row of each key."""
 INSERTS: Final = {
-    table: f"INSERT OR IGNORE INTO {table} ({columns}) VALUES (?{', ?' * columns.count(',')})"  # noqa: S608 - ours
+    table: f"INSERT OR {'REPLACE' if table in _REPLACED else 'IGNORE'} INTO {table} ({columns}) "  # noqa: S608 - ours
+    f"VALUES (?{', ?' * columns.count(',')})"
     for table, columns in _COLUMNS.items()
 }
 """One statement per table. `OR IGNORE`: one row that the schema refuses must not hold up all others; it is counted."""
@@ -101,7 +116,7 @@ def inserts_of(rows: Iterable[Row], offset_s: float) -> Inserts:
     return inserts
 
 
-def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: PLR0911 - one return per table
+def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: C901, PLR0911 - one return per table
     at_ms = _unix_ms(row.at, offset_s)
     match row:
         case AttemptRow():
@@ -123,6 +138,8 @@ def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: PLR0911 -
             return "operation", (at_ms, row.verb, row.target, _text(row.by), _text(row.reason), until_ms)
         case AlertRow():
             return "alert", (at_ms, row.kind, row.workload and _text(row.workload), row.target, _text(row.message))
+        case EstimateRow():
+            return "estimate", (at_ms, row.target, *_estimate(row))
         case Gap():
             first_ms, last_ms = _unix_ms(row.first_at, offset_s), _unix_ms(row.last_at, offset_s)
             return "gap", (at_ms, first_ms, last_ms, row.count, _text(row.cause))
@@ -194,6 +211,11 @@ def _decision(row: DecisionRow) -> Values:
     setting = row.setting.packed() if row.setting is not None else None
     choice = (row.number, row.chosen, row.strategy, _text(row.reason), candidates, seed)
     return (_text(row.request_id), *choice, setting, row.code)
+
+
+def _estimate(row: EstimateRow) -> Values:
+    forecast = forecast_of(row.belief.estimator)
+    return _ms(forecast.first_s), round(1.0 / forecast.token_s, 3), row.belief.as_json()
 
 
 def _fallback(row: FallbackRow) -> Values:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from state.durations import Seconds
 from state.faults import Fault
-from state.health import drain, fold, recall, resume, tick
+from state.health import drain, fold, resume, tick
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import Outcome, ProbeKind
 from state.policy import CooldownPolicy, HealthPolicy
+from state.recall import recall
 from state.record import Evidence, Record, is_surface, next_wake, view
 from state.remembered import Remembered
 from state.returning import trials_needed

@@ -7,9 +7,10 @@ import math
 import pytest
 
 from state.faults import Fault
-from state.health import fold, recall
+from state.health import fold
 from state.outcome import Outcome
 from state.policy import HealthPolicy
+from state.recall import recall
 from state.record import Record, view
 from state.remembered import Remembered
 from state.standing import Standing
