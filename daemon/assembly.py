@@ -36,7 +36,8 @@ from daemon.replay.fingerprint import fingerprint
 from daemon.routing.leases import DispatcherMessage
 from daemon.simulation import Simulation
 from daemon.version import VERSION
-from probes.prober import Prober, ProberMessage, ProvidersReplaced
+from probes.canaries import Spent
+from probes.prober import Prober, ProberMessage, ProvidersReplaced, Traffic
 from probes.wire import Wires
 from state.history.recorder import Recorder
 from state.history.rows import RecorderMessage
@@ -87,6 +88,8 @@ class Past(msgspec.Struct, frozen=True):
     remembered: Mapping[TargetName, Remembered]
     load: Callable[[], Configuration]
     """Reads the configuration anew. Raises ConfigError where it is invalid."""
+    spent: tuple[Spent, ...] = ()
+    """What canaries have cost within the last day."""
 
 
 class Runs(Protocol):
@@ -120,7 +123,9 @@ class Assembly:
         self.alarm = Alarm(self._alert_policy, boxes.herald.address, boxes.recorder.address, self.clock)
         self.herald = Herald(boxes.herald, self._alert_policy, time.time, VERSION)
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
-        self.prober = Prober(boxes.prober, boxes.registry.address, self.wires.open, random.Random(seed))  # noqa: S311
+        luck = random.Random(seed)  # noqa: S311 - jitter
+        traffic = Traffic(self.dispatcher.sight, past.spent)
+        self.prober = Prober(boxes.prober, boxes.registry.address, self.wires.open, luck, traffic)
         boxes.prober.put(ProvidersReplaced(providers=tuple(configuration.providers.values())))
         audience = Audience(
             registry=boxes.registry.address,

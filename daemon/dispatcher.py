@@ -30,6 +30,7 @@ from daemon.routing.policy import Routes, Strategy
 from daemon.routing.selection import choose, earliest_ready
 from daemon.routing.strategies import Turn
 from daemon.routing.traffic import Traffic, allowance_s
+from probes.canaries import Sight
 from probes.surfaces import speaks
 from state.mailbox import Mailbox, Reply
 from state.messages import HealthPublished
@@ -109,6 +110,12 @@ class Dispatcher:
     def answered(self, ticket: int) -> None:
         """Take note of a first token. Called by a session on its own turn, as `grant` is."""
         self._traffic.answered(ticket)
+
+    def sight(self) -> Sight | None:
+        """Return what the prober may see of the traffic; None before the registry has spoken."""
+        if self._snapshot is None:
+            return None
+        return Sight(snapshot=self._snapshot, in_flight=dict(self._traffic.targets), asked_at=self._traffic.asked_at)
 
     def _handle(self, message: DispatcherMessage, now: float) -> None:
         match message:

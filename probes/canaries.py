@@ -8,7 +8,8 @@ now and then, for one that is idle; and for none of them while there are no requ
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -16,11 +17,11 @@ import msgspec
 from probes.policy import ProbePolicy, ProbeSetting
 from state.latency.lengths import Lengths
 from state.standing import HealthSnapshot, Standing, TargetHealth
-from state.targets import TargetName
+from state.targets import TargetName, provider_of
 
-__all__ = ["Canaries", "Sight", "canary_due"]
+__all__ = ["QUIET_S", "Canaries", "Sight", "Spent", "canary_due"]
 
-_QUIET_S: Final = 300.0
+QUIET_S: Final = 300.0
 """Without a request for so long nobody profits from a canary. Source of the constants: facts/routing.md, section 1."""
 _FAVOURITE_S: Final = 10.0
 _CONFIRM_S: Final = 1.0
@@ -30,6 +31,7 @@ _AGAIN_S: Final = 1.0
 """Between two canaries of one target, whatever speaks for them."""
 _PER_S: Final = 0.5
 _BURST: Final = 8.0
+_DAY_S: Final = 86_400.0
 _NOBODY: Final = Lengths()
 
 
@@ -42,13 +44,21 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """When a request was last sent anywhere, monotonic seconds."""
 
 
+class Spent(msgspec.Struct, frozen=True):
+    """What one canary cost, in dollars, and when it was sent."""
+
+    target: TargetName
+    at: float
+    usd: float
+
+
 def canary_due(health: TargetHealth, sight: Sight, every_s: float, now: float) -> float:
     """Return from when a canary at a target pays, as things are; infinity for not at all."""
     if health.drained:
         return math.inf
     if health.seen_at is None:
         return -math.inf if health.check_at is None else health.check_at
-    if now - sight.asked_at > _QUIET_S:
+    if now - sight.asked_at > QUIET_S:
         return math.inf
     if health.standing is Standing.COOLING:
         return math.inf if health.check_at is None else health.check_at
@@ -70,10 +80,11 @@ def _pause_s(health: TargetHealth, sight: Sight, every_s: float) -> float:
 class Canaries:
     """Canaries under way, and what was spent on them. Belongs to the prober, who alone calls it."""
 
-    def __init__(self) -> None:
-        """Start with nothing sent."""
-        self._under_way: set[TargetName] = set()
+    def __init__(self, spent: Iterable[Spent] = ()) -> None:
+        """Start with nothing under way, and with what was `spent` before."""
+        self._under_way: dict[TargetName, Spent] = {}
         self._sent_at: dict[TargetName, float] = {}
+        self._spent = deque(sorted(spent, key=lambda each: each.at))
         self._allowance = _BURST
         self._counted_at = -math.inf
 
@@ -89,19 +100,39 @@ class Canaries:
             if policy.kind is not ProbeSetting.CANARY or health is None or target in self._under_way:
                 continue
             since = canary_due(health, sight, policy.every, now)
-            if since <= now and now - self._sent_at.get(target, -math.inf) >= _AGAIN_S:
+            rested = now - self._sent_at.get(target, -math.inf) >= _AGAIN_S
+            if since <= now and rested and self._affordable(target, policy, now):
                 best = min(best or (since, target), (since, target))
         return None if best is None else best[1]
 
-    def sent(self, target: TargetName, now: float) -> None:
-        """Count a canary that goes out now."""
+    def sent(self, target: TargetName, policy: ProbePolicy, now: float) -> None:
+        """Count a canary that goes out now, at its full price."""
         self._allowance -= 1.0
-        self._under_way.add(target)
         self._sent_at[target] = now
+        paid = self._under_way[target] = Spent(target, now, policy.canary_usd)
+        self._spent.append(paid)
 
-    def ended(self, target: TargetName) -> None:
-        """Note that the canary at `target` is over."""
-        self._under_way.discard(target)
+    def ended(self, target: TargetName, usd: float) -> None:
+        """Note that the canary at `target` is over, and what it cost after all."""
+        paid = self._under_way.pop(target, None)
+        if paid is not None and usd != paid.usd and paid in self._spent:
+            self._spent[self._spent.index(paid)] = Spent(target, paid.at, usd)
+
+    def usd(self, provider: str, now: float) -> float:
+        """Return what the canaries at `provider` have cost within the last 24 hours, in dollars."""
+        self._forget(now)
+        return sum(each.usd for each in self._spent if provider_of(each.target) == provider)
+
+    def _affordable(self, target: TargetName, policy: ProbePolicy, now: float) -> bool:
+        self._forget(now)
+        made = sum(each.target == target for each in self._spent)
+        return (
+            made < policy.max_per_day and self.usd(provider_of(target), now) + policy.canary_usd <= policy.usd_per_day
+        )
+
+    def _forget(self, now: float) -> None:
+        while self._spent and self._spent[0].at <= now - _DAY_S:
+            self._spent.popleft()
 
 
 def _may_be_best_again(health: TargetHealth, sight: Sight) -> bool:

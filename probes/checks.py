@@ -8,14 +8,15 @@ from probes.calls import UpstreamRequest
 from probes.dialects.classify import ReplyFacts, classify
 from probes.dialects.complaints import UNREADABLE
 from probes.dialects.replies import read_reply
-from probes.dialects.requests import canary_request, catalog_request, liveness_request
+from probes.dialects.requests import CANARY_TOKENS, canary_request, catalog_request, liveness_request
+from probes.dialects.streams import StreamReader
 from probes.policy import Dialect, Provider
 from probes.schedule import Errand
 from probes.surfaces import Surface
 from state.faults import Fault
 from state.outcome import Outcome, ProbeKind
 
-__all__ = ["Finding", "judge", "request_of"]
+__all__ = ["Finding", "canary_surface", "judge", "request_of"]
 
 _SERVER_FAILED = 500
 
@@ -28,6 +29,8 @@ class Finding(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     latency_s: float
+    first_s: float | None = None
+    """To a canary's first token, where it came as a stream."""
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -65,12 +68,26 @@ def judge(errand: Errand, provider: Provider, model: str, finding: Finding) -> O
     return _outcome(finding, None, "")
 
 
+def canary_surface(provider: Provider) -> Surface:
+    """Return the API call that a canary at `provider` makes."""
+    return Surface.MESSAGES if provider.dialect is Dialect.ANTHROPIC else Surface.CHAT
+
+
 def _judge_canary(provider: Provider, finding: Finding) -> Outcome:
-    surface = Surface.MESSAGES if provider.dialect is Dialect.ANTHROPIC else Surface.CHAT
-    answer = read_reply(surface, finding.content_type, finding.body)
-    if answer.diagnosis is not None:
-        return _outcome(finding, answer.diagnosis.fault, answer.diagnosis.reason)
-    return msgspec.structs.replace(_outcome(finding, None, ""), first_byte_s=finding.latency_s)
+    surface = canary_surface(provider)
+    if not finding.content_type.startswith("text/event-stream"):
+        answer = read_reply(surface, finding.content_type, finding.body)
+        diagnosis, tokens = answer.diagnosis, answer.usage.completion_tokens
+        first_s: float | None = finding.latency_s
+    else:
+        reader = StreamReader(surface)
+        reader.feed(finding.body)
+        diagnosis, tokens, first_s = reader.end(), reader.usage.completion_tokens or CANARY_TOKENS, finding.first_s
+    if diagnosis is not None:
+        fault = Fault.BAD_REPLY if diagnosis.fault is Fault.CUT else diagnosis.fault
+        return _outcome(finding, fault, diagnosis.reason)
+    streamed = finding.first_s is not None
+    return msgspec.structs.replace(_outcome(finding, None, ""), first_byte_s=first_s, streamed=streamed, tokens=tokens)
 
 
 def _lists(provider: Provider, model: str, body: bytes) -> bool:

@@ -69,6 +69,10 @@ class ProbePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     timeout: Seconds = Seconds(5)
     max_per_day: int = 1000
     """A bound on `canary` probes, which cost tokens, for each target of the provider."""
+    canary_usd: float = 0.0001
+    """What one canary is taken to cost, in dollars: about twenty tokens at $5 a million."""
+    usd_per_day: float = 1.0
+    """What the canaries at a provider may cost within 24 hours, over all its targets."""
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import assert_never
@@ -11,8 +12,10 @@ import anyio.abc
 import msgspec
 
 from probes.calls import UpstreamReply, UpstreamRequest
-from probes.checks import Finding, judge, request_of
-from probes.policy import Provider
+from probes.canaries import QUIET_S, Canaries, Sight, Spent
+from probes.checks import Finding, canary_surface, judge, request_of
+from probes.dialects.streams import StreamReader
+from probes.policy import ProbePolicy, ProbeSetting, Provider
 from probes.schedule import Errand, Schedule
 from state.errors import WireError
 from state.faults import Fault
@@ -21,12 +24,23 @@ from state.messages import ProbeCompleted, RegistryMessage
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName, split_target
 
-__all__ = ["ProbeRequested", "Prober", "ProberMessage", "ProvidersReplaced"]
+__all__ = ["ProbeRequested", "Prober", "ProberMessage", "ProvidersReplaced", "Traffic"]
 
 _MOST_BYTES = 8 * 1024 * 1024
 _AT_ONCE = 8
+_LOOK_S = 1.0
+"""Seconds between two looks at what canaries could be good for."""
 _Open = Callable[[Provider, UpstreamRequest], Awaitable[UpstreamReply]]
 _Answers = list[tuple[TargetName, Reply[Outcome | None]]]
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What the prober knows of the traffic."""
+
+    sight: Callable[[], Sight | None] = lambda: None
+    """What goes on now; None while nobody knows."""
+    spent: tuple[Spent, ...] = ()
+    """What canaries have cost before this process began."""
 
 
 class ProvidersReplaced(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +65,22 @@ class Prober:
     """Owns the schedule and the probes under way: one that is under way is shared, never doubled."""
 
     def __init__(
-        self, mailbox: Mailbox[ProberMessage], registry: Address[RegistryMessage], open_call: _Open, luck: random.Random
+        self,
+        mailbox: Mailbox[ProberMessage],
+        registry: Address[RegistryMessage],
+        open_call: _Open,
+        luck: random.Random,
+        traffic: Traffic,
     ) -> None:
-        """Check with `open_call`, which raises WireError; report to `registry`."""
+        """Check with `open_call`, which raises WireError; report to `registry`; see by `traffic` which canary pays."""
         self._mailbox = mailbox
         self._registry = registry
         self._open = open_call
         self._schedule = Schedule(luck)
+        self._traffic = traffic
+        self._canaries = Canaries(traffic.spent)
+        self._costly: dict[TargetName, ProbePolicy] = {}
+        self._look_at = math.inf
         self._providers: dict[str, Provider] = {}
         self._under_way: dict[Errand, _Answers] = {}
         self._slots = anyio.Semaphore(_AT_ONCE)
@@ -67,19 +90,46 @@ class Prober:
         async with anyio.create_task_group() as tasks:
             while True:
                 due = self._schedule.next_due()
-                with anyio.CancelScope(deadline=float("inf") if due is None else due):
+                with anyio.CancelScope(deadline=min(self._look_at, math.inf if due is None else due)):
                     await self._mailbox.arrival()
                 now = anyio.current_time()
                 for message in self._mailbox.take_all():
                     self._handle(message, now, tasks)
                 if (errand := self._schedule.take(now, self._under_way)) is not None:
                     self._set_out(errand, [], tasks)
+                if now >= self._look_at:
+                    self._send_canaries(now, tasks)
+
+    def spent_usd(self, provider: str) -> float:
+        """Return what the canaries at `provider` have cost within the last 24 hours, in dollars."""
+        return self._canaries.usd(provider, anyio.current_time())
+
+    def _send_canaries(self, now: float, tasks: anyio.abc.TaskGroup) -> None:
+        """Send the canaries that pay now, and look again soon, or later where nothing is going on."""
+        sight = self._traffic.sight()
+        if sight is None:
+            self._look_at = now + _LOOK_S
+            return
+        while (target := self._canaries.due(self._costly, sight, now)) is not None:
+            provider, model = split_target(target)
+            errand = Errand(provider, ProbeKind.CANARY, model)
+            self._canaries.sent(target, self._costly[target], now)
+            if errand not in self._under_way:
+                self._set_out(errand, [], tasks)
+        self._look_at = now + (_LOOK_S if now - sight.asked_at <= QUIET_S else _LOOK_S * 10)
 
     def _handle(self, message: ProberMessage, now: float, tasks: anyio.abc.TaskGroup) -> None:
         match message:
             case ProvidersReplaced(providers=providers):
                 self._providers = {provider.name: provider for provider in providers}
                 self._schedule.follow(providers, now)
+                self._costly = {
+                    target: provider.probe
+                    for provider in providers
+                    for target in provider.targets
+                    if provider.probe.kind is ProbeSetting.CANARY
+                }
+                self._look_at = now if self._costly else math.inf
             case ProbeRequested():
                 self._asked(message, tasks)
             case _:
@@ -110,9 +160,14 @@ class Prober:
         answers = self._under_way.pop(errand)
         for target in errand.targets(provider):
             outcome = found if isinstance(found, Outcome) else judge(errand, provider, split_target(target)[1], found)
-            self._registry.post(
-                ProbeCompleted(target=target, kind=errand.kind, outcome=outcome, started_at=started_at, at=at)
+            paid = errand.kind is ProbeKind.CANARY and outcome.fault is None
+            cost_usd = provider.probe.canary_usd if paid else None
+            if errand.kind is ProbeKind.CANARY:
+                self._canaries.ended(target, cost_usd or 0.0)
+            seen = ProbeCompleted(
+                target=target, kind=errand.kind, outcome=outcome, started_at=started_at, at=at, cost_usd=cost_usd
             )
+            self._registry.post(seen)
             for asked, reply in answers:
                 if asked == target:
                     reply.send(outcome)
@@ -134,11 +189,15 @@ class Prober:
     async def _exchange(self, errand: Errand, provider: Provider, started_at: float) -> Finding:
         reply = await self._open(provider, request_of(errand, provider))
         try:
-            body = bytearray()
+            body, first_s = bytearray(), None
+            listener = StreamReader(canary_surface(provider)) if errand.kind is ProbeKind.CANARY else None
             while (piece := await reply.read()) and len(body) < _MOST_BYTES:
                 body += piece
+                if listener is not None and first_s is None:
+                    listener.feed(piece)
+                    first_s = anyio.current_time() - started_at if listener.said else None
         finally:
             await reply.aclose()
         headers = dict(reply.headers)
         latency_s = anyio.current_time() - started_at
-        return Finding(reply.status, headers.get("content-type", ""), headers, bytes(body), latency_s)
+        return Finding(reply.status, headers.get("content-type", ""), headers, bytes(body), latency_s, first_s)

@@ -1,4 +1,7 @@
-"""Who is due for a check: a pure schedule of providers, with jitter, a rate for all and a budget for what costs."""
+"""Who is due for a free check: a pure schedule of providers, with jitter and a rate for all.
+
+What costs money is not on a schedule: see `probes.canaries`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from probes.policy import ProbeSetting, Provider
 from state.outcome import ProbeKind
 from state.targets import TargetName
 
-__all__ = ["DAY_S", "MIN_GAP_S", "Errand", "Schedule"]
+__all__ = ["MIN_GAP_S", "Errand", "Schedule"]
 
-DAY_S = 86_400.0
 MIN_GAP_S = 0.2
 """Seconds between two probes of any kind: at most five a second, however many targets there are."""
 _JITTER = 0.2
@@ -35,9 +37,6 @@ class Errand(msgspec.Struct, frozen=True):
 class _Entry(msgspec.Struct):
     due_at: float
     every_s: float
-    budget: int | None
-    """How many may be made in a day; None for what is free."""
-    spent: list[float]
 
 
 class Schedule:
@@ -50,19 +49,17 @@ class Schedule:
         self._free_at = float("-inf")
 
     def follow(self, providers: Iterable[Provider], now: float) -> None:
-        """Have the errands of `providers`; those that stay keep their due times and what they spent."""
+        """Have the errands of `providers`; those that stay keep their due times."""
         wanted = {errand: provider for provider in providers for errand in _errands(provider)}
         for errand in set(self._entries) - set(wanted):
             del self._entries[errand]
         for errand, provider in wanted.items():
             policy = provider.probe
-            budget = policy.max_per_day if errand.kind is ProbeKind.CANARY else None
             if errand in self._entries:
                 self._entries[errand].every_s = policy.every
-                self._entries[errand].budget = budget
             else:
                 first = now + self._luck.random() * min(_FIRST_WITHIN_S, policy.every)
-                self._entries[errand] = _Entry(first, policy.every, budget, [])
+                self._entries[errand] = _Entry(first, policy.every)
 
     def next_due(self) -> float | None:
         """Return when there is something to do next, None where there never is."""
@@ -77,7 +74,7 @@ class Schedule:
             if entry.due_at > now:
                 return None
             entry.due_at = now + entry.every_s * (1 + _JITTER * (2 * self._luck.random() - 1))
-            if errand not in busy and _may_spend(entry, now):
+            if errand not in busy:
                 self._free_at = now + MIN_GAP_S
                 return errand
         return None
@@ -87,17 +84,7 @@ def _errands(provider: Provider) -> tuple[Errand, ...]:
     match provider.probe.kind:
         case ProbeSetting.NONE:
             return ()
-        case ProbeSetting.CANARY:
-            return tuple(Errand(provider.name, ProbeKind.CANARY, model) for model in provider.models)
-        case ProbeSetting.CATALOG | ProbeSetting.LIVENESS:
-            return (Errand(provider.name, ProbeKind(provider.probe.kind.value)),)
-
-
-def _may_spend(entry: _Entry, now: float) -> bool:
-    if entry.budget is None:
-        return True
-    entry.spent[:] = [at for at in entry.spent if at > now - DAY_S]
-    if len(entry.spent) >= entry.budget:
-        return False
-    entry.spent.append(now)
-    return True
+        case ProbeSetting.LIVENESS:
+            return (Errand(provider.name, ProbeKind.LIVENESS),)
+        case ProbeSetting.CATALOG | ProbeSetting.CANARY:  # a listing is free, whoever is paid for besides
+            return (Errand(provider.name, ProbeKind.CATALOG),)

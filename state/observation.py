@@ -7,7 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from state.blocks import NO_BLOCK
-from state.faults import FAULT_RULES, Fault, HealthEffect
+from state.faults import FAULT_RULES, Blame, Fault, HealthEffect
 from state.latency.estimator import Estimator, Sight, after_answer, after_first, after_silence, after_whole
 from state.latency.level import p99
 from state.latency.reliability import Reliability, after_cut, after_failure, after_success
@@ -64,8 +64,13 @@ def began(record: Record, seen: AnswerBegan) -> Record:
 
 
 def given_up(record: Record, evidence: Evidence) -> Record:
-    """Return the record after a request that somebody gave up: what was silent for long was slow, and no worse."""
+    """Return the record after a request that was given up for another: what was silent for long was slow, and no worse.
+
+    A client that leaves has its own reasons: that says nothing of the target.
+    """
     outcome = evidence.outcome
+    if outcome.blame is not Blame.OURSELVES:
+        return record
     silent = isinstance(evidence, AttemptCompleted) and outcome.streamed and outcome.first_byte_s is None
     if not silent or outcome.fault is not Fault.CANCELLED:
         return record

@@ -74,7 +74,7 @@ class Fairlead:
         now = self.engine.now
         sight = Sight(snapshot=self.knowledge.snapshot(now), in_flight=self.traffic.targets, asked_at=self.asked_at)
         while (target := self.canaries.due(self.probing, sight, now)) is not None:
-            self.canaries.sent(target, now)
+            self.canaries.sent(target, self.probing[target], now)
             _Canary(self, target).go()
         self.serve_line()
         if now < self.engine.trace.duration or self.waiting:
@@ -108,7 +108,7 @@ class _Canary:
 
     def _learn(self, outcome: Outcome) -> None:
         now = self._policy.engine.now
-        self._policy.canaries.ended(self._target)
+        self._policy.canaries.ended(self._target, 0.0)
         self._policy.knowledge.learn(
             ProbeCompleted(
                 target=self._target, kind=ProbeKind.CANARY, outcome=outcome, started_at=self._started_at, at=now

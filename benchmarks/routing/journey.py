@@ -16,7 +16,7 @@ from daemon.routing.selection import choose, earliest_ready
 from daemon.routing.strategies import Turn
 from daemon.routing.traffic import allowance_s
 from probes.surfaces import Surface
-from state.faults import Fault
+from state.faults import Blame, Fault
 from state.messages import AnswerBegan, AttemptCompleted
 from state.outcome import Outcome
 from state.targets import TargetName
@@ -194,7 +194,8 @@ class _Leg:
         self._attempt.cancel()
         self._policy.traffic.end(self._ticket, self._policy.engine.now)
         waited_s = self._policy.engine.now - self.started_at
-        self._learn(Outcome(fault=Fault.CANCELLED, latency_s=waited_s, streamed=self._journey.request.streamed))
+        streamed = self._journey.request.streamed
+        self._learn(Outcome(fault=Fault.CANCELLED, latency_s=waited_s, streamed=streamed, at_fault=Blame.OURSELVES))
 
     def _late(self) -> None:
         self._attempt.cancel()

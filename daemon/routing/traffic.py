@@ -81,6 +81,11 @@ class Traffic:
             silent[ticket] = Silence(silence.since, silence.allowed_s, now)
         return True
 
+    @property
+    def asked_at(self) -> float:
+        """When a request was last sent anywhere; minus infinity where none ever was."""
+        return max(self._sent_at.values(), default=_NEVER)
+
     def load(self, turn: Turn, now: float) -> Load:
         """Return what a choice may know of it at `now`; good until the next call of any other method."""
         silences = {target: _recent(silent, now) for target, silent in self._silent.items() if silent}

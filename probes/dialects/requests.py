@@ -20,6 +20,7 @@ from probes.surfaces import Surface
 
 __all__ = [
     "ANTHROPIC_VERSION",
+    "CANARY_TOKENS",
     "RequestForm",
     "canary_request",
     "catalog_request",
@@ -68,7 +69,7 @@ _IDENTITY: Final = ("accept-encoding", "identity")
 _COMPLETION_TOKENS_HOSTS: Final = ("api.openai.com", ".openai.azure.com")
 """Where `max_tokens` is refused by the newer models; everyone else may not know `max_completion_tokens` yet."""
 
-_CANARY_TOKENS: Final = 8
+CANARY_TOKENS: Final = 8
 """One token is refused or answered empty by some reasoning models."""
 
 
@@ -126,13 +127,13 @@ class RequestForm:
         return UpstreamRequest(method="GET", path=self._models, headers=(_IDENTITY, *self._version()))
 
     def canary(self, model: str) -> UpstreamRequest:
-        """Return a request for a few tokens of `model`, not streamed."""
+        """Return a request for a few tokens of `model`, streamed: the first tells of its beginning, the rest of its pace."""
         limit = "max_completion_tokens" if self._host.endswith(_COMPLETION_TOKENS_HOSTS) else "max_tokens"
         content = {
             "model": model,
-            "messages": [{"role": "user", "content": "Say ok."}],
-            limit: _CANARY_TOKENS,
-            "stream": False,
+            "messages": [{"role": "user", "content": "Count from 1 to 30."}],
+            limit: CANARY_TOKENS,
+            "stream": True,
         }
         surface = Surface.MESSAGES if self._dialect is Dialect.ANTHROPIC else Surface.CHAT
         return self.upstream(surface, (), msgspec.json.encode(content))
