@@ -43,6 +43,9 @@ class Traffic(msgspec.Struct, frozen=True):
     """What canaries have cost before this process began."""
 
 
+_UNSEEN = Traffic()
+
+
 class ProvidersReplaced(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration came into force: check these."""
 
@@ -70,7 +73,7 @@ class Prober:
         registry: Address[RegistryMessage],
         open_call: _Open,
         luck: random.Random,
-        traffic: Traffic,
+        traffic: Traffic = _UNSEEN,
     ) -> None:
         """Check with `open_call`, which raises WireError; report to `registry`; see by `traffic` which canary pays."""
         self._mailbox = mailbox

@@ -34,6 +34,7 @@ def observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         listed = isinstance(evidence, ProbeCompleted) and evidence.kind is ProbeKind.CATALOG
         refusal = NO_BLOCK if listed and record.refusal.fault is Fault.AUTH else record.refusal
         return replace(record, refusal=refusal, probe_s=record.probe_s if latency is None else latency)
+    run = 0 if excuses(record, evidence) else record.reliability.run
     return replace(
         record,
         latencies=record.latencies
@@ -43,9 +44,7 @@ def observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         block=record.block.after_success(evidence.started_at),
         refusal=record.refusal.after_success(evidence.started_at),
         estimator=_estimated(record.estimator, evidence),
-        reliability=after_success(
-            record.reliability, evidence.at, 1.0 if outcome.streamed else 0.0, ends_run=excuses(record, evidence)
-        ),
+        reliability=after_success(record.reliability, evidence.at, 1.0 if outcome.streamed else 0.0, run),
         seen_at=evidence.at,
         answered_from=max(record.answered_from, evidence.started_at),
     )

@@ -127,7 +127,7 @@ class RequestForm:
         return UpstreamRequest(method="GET", path=self._models, headers=(_IDENTITY, *self._version()))
 
     def canary(self, model: str) -> UpstreamRequest:
-        """Return a request for a few tokens of `model`, streamed: the first tells of its beginning, the rest of its pace."""
+        """Return a request for a few tokens of `model`, streamed: they tell how it begins, and its pace."""
         limit = "max_completion_tokens" if self._host.endswith(_COMPLETION_TOKENS_HOSTS) else "max_tokens"
         content = {
             "model": model,

@@ -54,12 +54,12 @@ class Reliability(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, failed=self.failed * share, run=0)
 
 
-def after_success(before: Reliability, at: float, streamed: float = 0.0, *, ends_run: bool = True) -> Reliability:
+def after_success(before: Reliability, at: float, streamed: float = 0.0, run: int = 0) -> Reliability:
     """Return it after an answer; `streamed` is 1.0 for a stream that came to its end.
 
-    `ends_run` says whether it was sent after the last that failed.
+    `run` failures in a row are left by it: those of requests that were sent after it.
     """
-    return _later(before, at, (0.0, 1.0, 0.0, streamed), 0 if ends_run else before.run)
+    return _later(before, at, (0.0, 1.0, 0.0, streamed), run)
 
 
 def after_failure(before: Reliability, cost_s: float, at: float, weight: float = 1.0) -> Reliability:

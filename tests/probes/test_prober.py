@@ -10,17 +10,20 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from probes.calls import Unreachable, UpstreamRequest
+from probes.canaries import Sight, Spent
 from probes.checks import Finding, judge
 from probes.policy import Dialect, ProbePolicy, ProbeSetting, Provider
-from probes.prober import Prober, ProbeRequested, ProberMessage, ProvidersReplaced
+from probes.prober import Prober, ProbeRequested, ProberMessage, ProvidersReplaced, Traffic
 from probes.schedule import MIN_GAP_S, Errand, Schedule
 from state.durations import Seconds
 from state.faults import Fault
 from state.mailbox import Mailbox, Reply
 from state.messages import ProbeCompleted, RegistryMessage
 from state.outcome import Outcome, ProbeKind
+from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName
 from tests.rigs.virtual_time import run_virtual
 
@@ -52,7 +55,9 @@ class _Answer:
 class _Rig:
     """A prober whose calls are answered by a function of the test's."""
 
-    def __init__(self, open_call: Callable[[Provider, UpstreamRequest], Awaitable[object]]) -> None:
+    def __init__(
+        self, open_call: Callable[[Provider, UpstreamRequest], Awaitable[object]], traffic: Traffic | None = None
+    ) -> None:
         self.box: Mailbox[ProberMessage] = Mailbox()
         self.found: Mailbox[RegistryMessage] = Mailbox()
         self.calls: list[tuple[float, str, UpstreamRequest]] = []
@@ -61,7 +66,7 @@ class _Rig:
             self.calls.append((anyio.current_time(), provider.name, request))
             return await open_call(provider, request)
 
-        self.prober = Prober(self.box, self.found.address, counted, random.Random(3))
+        self.prober = Prober(self.box, self.found.address, counted, random.Random(3), traffic or Traffic())
 
     def run_for(self, seconds: float, *providers: Provider, ask: ProbeRequested | None = None) -> list[ProbeCompleted]:
         """Let the prober work for a while and return what it found."""
@@ -99,11 +104,56 @@ def test_without_a_probe_nothing_is_called() -> None:
     assert rig.calls == []
 
 
+def _busy(*targets: str, **more: object) -> Traffic:
+    """Return traffic in which every target is well, was seen long ago, and requests go on."""
+    healths = {
+        TargetName(name): TargetHealth(
+            **{"target": TargetName(name), "standing": Standing.HEALTHY, "seen_at": -100.0, **more}
+        )
+        for name in targets
+    }
+
+    def sight() -> Sight:
+        return Sight(snapshot=HealthSnapshot(targets=healths), in_flight={}, asked_at=anyio.current_time())
+
+    return Traffic(sight)
+
+
+def _canaries(rig: _Rig) -> list[float]:
+    return [at for at, _, request in rig.calls if request.method == "POST"]
+
+
 def test_a_canary_stays_within_its_budget_of_a_day() -> None:
-    """Law: what costs is bounded, for each target."""
-    rig = _Rig(_lists)
+    """Law: what costs is bounded, for each target by count, and for each provider in dollars."""
+    rig = _Rig(_says_ok, _busy("p/m", "p/n"))
     rig.run_for(86_000, _provider("p", ProbeSetting.CANARY, every=Seconds(60), max_per_day=5))
-    assert len(rig.calls) == 10
+    assert len(_canaries(rig)) == 10
+    rig = _Rig(_says_ok, _busy("p/m", "p/n"))
+    found = rig.run_for(86_000, _provider("p", ProbeSetting.CANARY, canary_usd=0.01, usd_per_day=0.075))
+    assert len(_canaries(rig)) == 7
+    assert sum(each.cost_usd or 0.0 for each in found) == pytest.approx(0.07)
+
+
+def test_what_was_spent_before_a_restart_counts() -> None:
+    """Law: a daemon that is restarted again and again spends no more than one that is not."""
+    before = tuple(Spent(TargetName("p/m"), -3600.0, 0.01) for _ in range(6))
+    rig = _Rig(_says_ok, replace(_busy("p/m", "p/n"), spent=before))
+    rig.run_for(3600, _provider("p", ProbeSetting.CANARY, canary_usd=0.01, usd_per_day=0.075))
+    assert len(_canaries(rig)) == 1
+
+
+def test_no_canary_is_sent_while_nobody_asks_for_anything() -> None:
+    """Law: without traffic nobody profits; only what was never tried is looked at once."""
+    quiet = Traffic(lambda: replace(_busy("p/m").sight(), asked_at=anyio.current_time() - 301.0))
+    rig = _Rig(_says_ok, quiet)
+    rig.run_for(3600, _provider("p", ProbeSetting.CANARY))
+    assert _canaries(rig) == []
+
+
+async def _says_ok(_: Provider, request: UpstreamRequest) -> _Answer:
+    if request.method == "GET":
+        return _Answer(200, _LISTING)
+    return _Answer(200, b'{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}')
 
 
 def test_nothing_that_costs_is_sent_unless_canary_is_configured() -> None:
