@@ -29,7 +29,7 @@ from daemon.routing.leases import (
 from daemon.routing.policy import Routes, Strategy
 from daemon.routing.selection import choose, earliest_ready
 from daemon.routing.strategies import Turn
-from daemon.routing.traffic import Traffic, allowance_s
+from daemon.routing.traffic import Traffic
 from probes.canaries import Sight
 from probes.surfaces import speaks
 from state.mailbox import Mailbox, Reply
@@ -206,7 +206,7 @@ class Dispatcher:
         request.reply.send(self._lease(request.ticket, request.query, choice, target, waited_s))
 
     def _lease(self, ticket: int, query: RouteQuery, choice: Choice, target: TargetName, waited_s: float) -> Lease:
-        departure = self._traffic.depart(ticket, choice, self._looked_at, allowed_s=allowance_s(choice, query))
+        departure = self._traffic.depart(ticket, choice, query, self._looked_at)
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)

@@ -62,6 +62,8 @@ class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its first token was told by AnswerBegan."""
     max_tokens: int | None = None
     """The limit that the request stated."""
+    guessed_tokens: float = 0.0
+    """How long the answer was expected to be: what stands in for a count that the provider does not give."""
     workload: str = ""
 
 

@@ -97,6 +97,8 @@ def _sight(evidence: Evidence) -> Sight:
 def _estimated(before: Estimator, evidence: Evidence) -> Estimator:
     outcome, sight = evidence.outcome, _sight(evidence)
     tokens = outcome.tokens or 0
+    if not tokens and isinstance(evidence, AttemptCompleted):
+        tokens, sight = round(evidence.guessed_tokens), replace(sight, guessed=True)
     first_s, whole_s = outcome.first_byte_s, outcome.latency_s
     if whole_s <= 0.0:
         return before

@@ -14,7 +14,6 @@ from daemon.routing.latency import patience_s
 from daemon.routing.leases import Candidate, Choice, RouteQuery
 from daemon.routing.selection import choose, earliest_ready
 from daemon.routing.strategies import Turn
-from daemon.routing.traffic import allowance_s
 from probes.surfaces import Surface
 from state.faults import Blame, Fault
 from state.messages import AnswerBegan, AttemptCompleted
@@ -157,8 +156,7 @@ class _Leg:
         now = self.started_at = engine.now
         policy.tickets += 1
         self._ticket = policy.tickets
-        allowed_s = allowance_s(self._choice, self._query)
-        self._departure = policy.traffic.depart(self._ticket, self._choice, now, allowed_s=allowed_s)
+        self._departure = policy.traffic.depart(self._ticket, self._choice, self._query, now)
         self._journey.departed(self)
         own = _scored(self._choice)
         self._attempt = engine.send(policy.places[self.target], self, self._journey.request)

@@ -262,5 +262,5 @@ class Exchange:
             first_byte_s=self._first_byte_s,
             latency_s=self._gear.clock() - self._started,
             streamed=self._call.streamed,
-            tokens=self._reader.usage.completion_tokens or round(self._reader.said) or None,
+            tokens=self._reader.usage.completion_tokens,
         )

@@ -119,6 +119,7 @@ class Journal:
                 began=lease.ticket in self._begun,
                 max_tokens=self._call.max_tokens,
                 workload=self._call.workload.name,
+                guessed_tokens=lease.departure.tokens,
             )
             self._witnesses.registry.post(evidence)
         row = AttemptRow(

@@ -103,6 +103,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     candidates: tuple[Candidate, ...]
     seed: int
+    tokens: float = 0.0
+    """How long the answer is expected to be."""
     primary: TargetName | None = None
     """The workload's primary path: what would be chosen were every target ready and free."""
     setting: Packable | None = None
@@ -116,6 +118,8 @@ class Departure(msgspec.Struct, frozen=True):
     """How many it had, this one included."""
     idle_s: float = 0.0
     """Seconds without a request before it; 0.0 where one was under way, or none ever was."""
+    tokens: float = 0.0
+    """How long its answer was expected to be."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,7 +59,8 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     """Return the choice for `query` at `now`, monotonic seconds; `chosen` is None where nothing is available."""
     workload = query.workload
     candidates, contenders = _sorted_out(query, (routes, snapshot, load), now)
-    moment = Moment(workload, load.turn, now, _tokens(query, snapshot))
+    tokens = _tokens(query, snapshot)
+    moment = Moment(workload, load.turn, now, tokens)
     scored = STRATEGIES[workload.strategy](contenders, moment)
     best: Contender | None = None
     lowest, best_terms = _NEVER, dict[str, float]()
@@ -78,6 +79,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
         reason=_reason(workload, best, primary, candidates),
         candidates=tuple(candidates),
         seed=load.turn.seed,
+        tokens=tokens,
         primary=primary,
     )
 

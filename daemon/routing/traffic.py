@@ -45,8 +45,8 @@ class Traffic:
         """Whether the lease is under way."""
         return ticket in self._leases
 
-    def depart(self, ticket: int, choice: Choice, now: float, *, allowed_s: float = 0.0) -> Departure:
-        """Count a request that is sent now to the choice's target; `allowed_s` is granted beyond a first token."""
+    def depart(self, ticket: int, choice: Choice, query: RouteQuery, now: float) -> Departure:
+        """Count a request that is sent now to the choice's target."""
         target = choice.chosen
         if target is None:
             message = "nothing was chosen"
@@ -57,8 +57,8 @@ class Traffic:
         self.targets[target] = before + 1
         self.providers[provider_of(target)] += 1
         self._sent_at[target] = now
-        self._silent.setdefault(target, {})[ticket] = Silence(now, allowed_s)
-        return Departure(before + 1, 0.0 if before or sent_at == _NEVER else now - sent_at)
+        self._silent.setdefault(target, {})[ticket] = Silence(now, allowance_s(choice, query))
+        return Departure(before + 1, 0.0 if before or sent_at == _NEVER else now - sent_at, choice.tokens)
 
     def answered(self, ticket: int) -> None:
         """Note a first token: those that were sent before it and are still silent are stragglers, and tell nothing."""

@@ -30,6 +30,8 @@ _AT_LEAST: Final = 0.3
 """The share of a first token's time that no queue and no cold start explains away."""
 _PROBE_DOUBT: Final = 2.0
 _FEW_TOKENS: Final = 20.0
+_GUESS_DOUBT: Final = 12.0
+"""The lengths of answers scatter by a factor of two about what is expected: more than any provider's pace does."""
 _FEWEST_TOKENS: Final = 4
 _SILENCE: Final = 1.3
 """What waited this long without a word would have waited longer: by how much, at least."""
@@ -46,6 +48,8 @@ class Sight(msgspec.Struct, frozen=True):
     idle_s: float = 0.0
     """Seconds without a request before it."""
     probe: bool = False
+    guessed: bool = False
+    """Whether the number of tokens is only what was expected."""
 
 
 class Estimator(msgspec.Struct, frozen=True):
@@ -106,7 +110,7 @@ def after_answer(before: Estimator, generation_s: float, tokens: int, sight: Sig
     service_s = before.service_s if sight.probe else before.service_s + _SERVICE_RATE * (own_s - before.service_s)
     if tokens < _FEWEST_TOKENS or generation_s <= 0.0:
         return replace(before, service_s=service_s)
-    doubt = (1 + _FEW_TOKENS / tokens) * (_PROBE_DOUBT if sight.probe else 1.0)
+    doubt = _pace_doubt(tokens, sight) * (_PROBE_DOUBT if sight.probe else 1.0)
     pace = learned(before.pace, generation_s / tokens, sight.at, doubt)
     return replace(before, service_s=service_s, pace=pace, best_pace=min(before.best_pace + _BEST_RISES, pace.mean))
 
@@ -124,7 +128,7 @@ def after_whole(before: Estimator, whole_s: float, tokens: int, sight: Sight) ->
     share = first_s / (first_s + rest_s)
     first = learned(before.first, max(_AT_LEAST * share * own_s, own_s - rest_s), sight.at, share**-2)
     rest = max(_AT_LEAST * (1 - share) * own_s, own_s - first_s)
-    pace = learned(before.pace, rest / tokens, sight.at, (1 - share) ** -2 * (1 + _FEW_TOKENS / tokens))
+    pace = learned(before.pace, rest / tokens, sight.at, (1 - share) ** -2 * _pace_doubt(tokens, sight))
     return replace(
         before,
         first=first,
@@ -133,6 +137,10 @@ def after_whole(before: Estimator, whole_s: float, tokens: int, sight: Sight) ->
         best_pace=min(before.best_pace + _BEST_RISES, pace.mean),
         service_s=before.service_s + _SERVICE_RATE * (own_s - before.service_s),
     )
+
+
+def _pace_doubt(tokens: int, sight: Sight) -> float:
+    return (1 + _FEW_TOKENS / tokens) * (_GUESS_DOUBT if sight.guessed else 1.0)
 
 
 def after_silence(before: Estimator, waited_s: float, sight: Sight) -> Estimator:
