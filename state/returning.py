@@ -25,7 +25,9 @@ __all__ = [
 
 _CHECK_S: Final = 5.0
 """How long an ejected target is left alone by canaries at most, so that a recovery is seen within seconds."""
-_LATEST_CHECK: Final = 6
+_LATEST_CHECK: Final = 3
+"""How many times as long, at most, one is left alone whose canaries lied: a trial in vain costs one fallback."""
+_MOST_MISTRUST: Final = 6
 _MENDED: Final = 0.3
 """What is left of its failures once something succeeded: facts/routing.md, section 1."""
 SLOW_START: Final = 2
@@ -40,7 +42,7 @@ def check_from(record: Record, policy: HealthPolicy, at: float) -> float:
     """Return when a canary may look at a cooling target next; a target whose canaries lied is looked at later."""
     if record.standing is not Standing.COOLING:
         return math.inf
-    longest = min(_CHECK_S * 2.0 ** min(record.mistrust, _LATEST_CHECK), policy.cooldown.max)
+    longest = min(_CHECK_S * min(1 + record.mistrust, _LATEST_CHECK), policy.cooldown.max)
     return at + min(max(0.0, record.until - record.since), longest)
 
 
@@ -59,7 +61,7 @@ def trial_from(record: Record, policy: HealthPolicy) -> float:
 
 def trials_needed(record: Record, policy: HealthPolicy) -> int:
     """Return how many trials readmit: one more for every second lie of its canaries."""
-    return policy.rise + min(record.mistrust, _LATEST_CHECK) // 2
+    return policy.rise + min(record.mistrust, _MOST_MISTRUST) // 2
 
 
 def neglected(record: Record, policy: HealthPolicy, at: float) -> bool:

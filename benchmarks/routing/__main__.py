@@ -15,6 +15,7 @@ from benchmarks.routing.policies import POLICIES
 from benchmarks.routing.report import as_json, table
 from benchmarks.routing.scoring import Run, compare
 from benchmarks.routing.trace import Scale, Trace, TraceError, load
+from benchmarks.routing.wild import wild_trace
 
 __all__ = ["main"]
 
@@ -35,14 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, and return 0; 2 where the input is wrong."""
     asked = _parser().parse_args(arguments)
     try:
+        policies, files = _sorted_out(asked.policy or list(POLICIES), asked.traces)
         scale = Scale(noise=asked.noise, tails=asked.tails, load=asked.load)
-        traces = [load(file, scale) for file in asked.traces or _default_traces()]
+        traces = [wild_trace(number, scale) for number in range(1, (asked.wild or 0) + 1)]
+        traces += [load(file, scale) for file in files or ([] if traces else _default_traces())]
         _check_picture(asked.plot)
     except TraceError as error:
         print(f"benchmarks.routing: {error}", file=sys.stderr)
         return 2
     try:
-        runs = _compared(traces, asked.seeds, asked.policy or list(POLICIES))
+        runs = _compared(traces, asked.seeds, policies)
     except KeyboardInterrupt:
         print("benchmarks.routing: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -59,13 +62,24 @@ def _parser() -> argparse.ArgumentParser:
         "traces", nargs="*", type=Path, metavar="TRACE.json", help=f"all in {_TRACES} where none is named"
     )
     parser.add_argument("--seeds", type=_count, default=3, metavar="N", help="run with the seeds 1 to N (3)")
-    parser.add_argument("--policy", action="append", choices=list(POLICIES), help="only this one; may be repeated")
+    parser.add_argument("--policy", action="extend", nargs="+", metavar="NAME", help=f"only of {', '.join(POLICIES)}")
+    parser.add_argument("--wild", type=_count, metavar="N", help="random traces 1 to N instead of those in files")
     parser.add_argument("--json", action="store_true", help="print every run as JSON instead of a table of means")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw the choices over time, of seed 1")
     parser.add_argument("--noise", type=_factor, default=1.0, metavar="X", help="multiply every sigma of a first token")
     parser.add_argument("--tails", type=_factor, default=1.0, metavar="X", help="multiply every tail_x")
     parser.add_argument("--load", type=_factor, default=1.0, metavar="X", help="multiply the arrivals")
     return parser
+
+
+def _sorted_out(names: list[str], files: list[Path]) -> tuple[list[str], list[Path]]:
+    """Return policies and files: `--policy fairlead trace.json` means one of each."""
+    traces = [Path(name) for name in names if name.endswith(".json")]
+    policies = [name for name in names if not name.endswith(".json")]
+    for name in policies:
+        if name not in POLICIES:
+            raise TraceError(f"there is no policy {name!r}; there are {', '.join(POLICIES)}")
+    return policies or list(POLICIES), [*files, *traces]
 
 
 def _count(text: str) -> int:
