@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -305,11 +306,37 @@ def test_a_client_that_leaves_in_the_race_ends_both_at_once(streamed: bool) -> N
     _run(main)
 
 
+@pytest.mark.parametrize("begun", [SILENT, [Send(SSE + chunk(ROLE) + chunk(word("once")))]])
+def test_a_server_that_cancels_its_handler_ends_both_too(begun: Script) -> None:
+    """It cancels the task and knows no scopes: in the race, and while the hedge that has won writes beside it."""
+
+    async def main() -> None:
+        async with relay(SILENT, begun, timeouts=PATIENT) as (one, peers):
+            client = Recorded()
+            handler = asyncio.create_task(one.send(client, streamed=True, workload=_hedged(one)))
+            await _until(lambda: all(peer.heard for peer in peers) and bool(client.pieces) == bool(begun))
+            handler.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await handler
+            for peer in peers:
+                await _seen_to_leave(peer)
+            assert one.row(RequestRow).outcome == "cancelled"
+            reasons = {row.number: row.outcome.reason for row in one.all_rows(AttemptRow)}
+            assert reasons == {
+                1: "hedge: the other answered first" if begun else "the client left",
+                2: "the client left",
+            }
+            assert await one.idle()
+
+    _run(main)
+
+
 def test_a_client_that_leaves_the_winners_stream_ends_the_request() -> None:
     """What the write tells of the client comes out of the race as it would without one."""
 
     async def main() -> None:
-        async with relay(SILENT, STREAM, timeouts=PATIENT) as (one, (slow, _)):
+        begun = [Send(SSE + chunk(ROLE) + chunk(word("once")))]
+        async with relay(SILENT, begun, timeouts=PATIENT) as (one, (slow, _)):
             with pytest.raises(ClientLeft):
                 await one.send(Recorded(leaves_after=0), streamed=True, workload=_hedged(one))
             await _seen_to_leave(slow)
