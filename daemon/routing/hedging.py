@@ -55,9 +55,9 @@ def hedge_after(own: Candidate, others: Sequence[Candidate]) -> float | None:
         other.terms["expected_s"] for other in others if other.score is not None and "expected_s" in other.terms
     ]
     terms = own.terms
-    if not expected or not terms.keys() >= {"first_p99_s", "wait_s", "generation_s"}:
+    if not expected or not terms.keys() >= {"first_p99_s", "generation_s"}:
         return None
-    return max(terms["first_p99_s"] + terms["wait_s"], min(expected) - terms["generation_s"], _EARLIEST_S)
+    return max(terms["first_p99_s"] + terms.get("wait_s", 0.0), min(expected) - terms["generation_s"], _EARLIEST_S)
 
 
 def hedge_helps(own: Candidate, runner_up: Candidate | None, age_s: float) -> bool:

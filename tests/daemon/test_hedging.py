@@ -52,7 +52,7 @@ def test_nothing_is_hedged_of_which_too_little_is_known() -> None:
     assert hedge_after(own, []) is None
     assert hedge_after(own, [_candidate(B, score=None)]) is None
     assert hedge_after(own, [Candidate(target=B, score=1.0, terms={"unknown": 1.0})]) is None
-    for name in ("first_p99_s", "wait_s", "generation_s"):
+    for name in ("first_p99_s", "generation_s"):
         terms = {each: value for each, value in own.terms.items() if each != name}
         assert hedge_after(replace(own, terms=terms), [_candidate(B)]) is None
 

@@ -169,6 +169,30 @@ def test_no_hedge_is_sent_where_the_first_answers_in_time() -> None:
     _run(main)
 
 
+def test_a_hedge_that_is_refused_leaves_the_first_to_itself() -> None:
+    """The other is so slow that waiting on is quicker by now: one call, no header, and a count of the refusal."""
+
+    async def main() -> None:
+        held = anyio.Event()
+        async with relay([Gate(held), *WELL], WELL, timeouts=PATIENT) as (one, (first, other)):
+            workload, replies = _hedged(one), []
+            async with anyio.create_task_group() as tasks:
+
+                async def send() -> None:
+                    replies.append(await one.send(workload=workload))
+
+                tasks.start_soon(send)
+                await _until(lambda: bool(first.heard))
+                one.dispatcher.figures = {target: figures(first_s=9.0) for target in one.workload.targets}
+                await _until(lambda: _hedges(one, "refused") == 1)
+                held.set()
+            assert "fairlead-hedged" not in replies[0].headers
+            assert not other.heard
+            assert await one.idle()
+
+    _run(main)
+
+
 def test_no_hedge_is_sent_while_the_first_has_begun_to_say_something() -> None:
     """A beginning that a floor holds back is not silence."""
 
