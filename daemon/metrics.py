@@ -44,7 +44,10 @@ class Metrics:
             registry=registry,
         )
         self._hedges = Counter(
-            "fairlead_hedges", "Second targets asked beside a silent first.", ["workload", "outcome"], registry=registry
+            "fairlead_hedges",
+            "Second targets asked beside a silent first, or wanted and refused.",
+            ["workload", "outcome"],
+            registry=registry,
         )
         self._degraded = Counter(
             "fairlead_degraded", "Requests given a text in place of an answer.", ["workload", "kind"], registry=registry
@@ -73,7 +76,7 @@ class Metrics:
         self._fallbacks.labels(row.workload, row.from_target, row.to_target, fault).inc()
 
     def hedged(self, workload: str, outcome: str) -> None:
-        """Count a hedge: `won` where its answer was given, `lost` where it was sent for nothing."""
+        """Count a hedge: `won` where its answer was given, `lost` where it was sent for nothing, or `refused`."""
         self._hedges.labels(workload, outcome).inc()
 
     def ended(self, row: RequestRow, overhead_s: float) -> None:

@@ -76,7 +76,7 @@ def _terms(candidate: dict[str, Any]) -> str:
 
 
 def _attempt(attempt: dict[str, Any]) -> str:
-    took = f"{attempt['latency_ms']:.0f} ms"
+    took = f"{attempt['latency_ms']:.0f} ms" + (" as a hedge" if attempt["hedge"] else "")
     if attempt["fault"] is None:
         first = attempt["first_byte_ms"]
         return f"-> answered in {took}" + (f", its first byte after {first:.0f} ms" if first is not None else "")

@@ -175,6 +175,10 @@ class Journal:
         self.story.hedged = "lost"
         self.decided(lease.choice, self.story.attempts)
 
+    def not_hedged(self) -> None:
+        """Note that a second target was wanted and refused."""
+        self._witnesses.metrics.hedged(self._call.workload.name, "refused")
+
     def raced(self, first: TargetName, second: TargetName | None, took_s: float) -> None:
         """Note the end of a race that took `took_s` seconds; without a second it was none."""
         self.story.upstream_s += took_s

@@ -101,6 +101,7 @@ class Race:
                 return
             async with track.desk.lease(track.course.hedge(own, began)) as lease:
                 if isinstance(lease, NoLease):
+                    track.journal.not_hedged()
                     return
                 track.journal.hedged(lease)
                 second = self._second = _Runner(self, lease, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -168,6 +169,30 @@ def test_no_hedge_is_sent_where_the_first_answers_in_time() -> None:
     _run(main)
 
 
+def test_a_hedge_that_is_refused_leaves_the_first_to_itself() -> None:
+    """The other is so slow that waiting on is quicker by now: one call, no header, and a count of the refusal."""
+
+    async def main() -> None:
+        held = anyio.Event()
+        async with relay([Gate(held), *WELL], WELL, timeouts=PATIENT) as (one, (first, other)):
+            workload, replies = _hedged(one), []
+            async with anyio.create_task_group() as tasks:
+
+                async def send() -> None:
+                    replies.append(await one.send(workload=workload))
+
+                tasks.start_soon(send)
+                await _until(lambda: bool(first.heard))
+                one.dispatcher.figures = {target: figures(first_s=9.0) for target in one.workload.targets}
+                await _until(lambda: _hedges(one, "refused") == 1)
+                held.set()
+            assert "fairlead-hedged" not in replies[0].headers
+            assert not other.heard
+            assert await one.idle()
+
+    _run(main)
+
+
 def test_no_hedge_is_sent_while_the_first_has_begun_to_say_something() -> None:
     """A beginning that a floor holds back is not silence."""
 
@@ -305,11 +330,37 @@ def test_a_client_that_leaves_in_the_race_ends_both_at_once(streamed: bool) -> N
     _run(main)
 
 
+@pytest.mark.parametrize("begun", [SILENT, [Send(SSE + chunk(ROLE) + chunk(word("once")))]])
+def test_a_server_that_cancels_its_handler_ends_both_too(begun: Script) -> None:
+    """It cancels the task and knows no scopes: in the race, and while the hedge that has won writes beside it."""
+
+    async def main() -> None:
+        async with relay(SILENT, begun, timeouts=PATIENT) as (one, peers):
+            client = Recorded()
+            handler = asyncio.create_task(one.send(client, streamed=True, workload=_hedged(one)))
+            await _until(lambda: all(peer.heard for peer in peers) and bool(client.pieces) == bool(begun))
+            handler.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await handler
+            for peer in peers:
+                await _seen_to_leave(peer)
+            assert one.row(RequestRow).outcome == "cancelled"
+            reasons = {row.number: row.outcome.reason for row in one.all_rows(AttemptRow)}
+            assert reasons == {
+                1: "hedge: the other answered first" if begun else "the client left",
+                2: "the client left",
+            }
+            assert await one.idle()
+
+    _run(main)
+
+
 def test_a_client_that_leaves_the_winners_stream_ends_the_request() -> None:
     """What the write tells of the client comes out of the race as it would without one."""
 
     async def main() -> None:
-        async with relay(SILENT, STREAM, timeouts=PATIENT) as (one, (slow, _)):
+        begun = [Send(SSE + chunk(ROLE) + chunk(word("once")))]
+        async with relay(SILENT, begun, timeouts=PATIENT) as (one, (slow, _)):
             with pytest.raises(ClientLeft):
                 await one.send(Recorded(leaves_after=0), streamed=True, workload=_hedged(one))
             await _seen_to_leave(slow)

@@ -50,11 +50,14 @@ class Recorded:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.pieces: list[bytes] = []
+        self.starts = 0
+        """How often an answer was begun."""
         self._leaves_after = leaves_after
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Keep the head."""
         self.status, self.headers = status, headers
+        self.starts += 1
 
     async def write(self, piece: bytes) -> None:
         """Keep a piece, or be gone."""

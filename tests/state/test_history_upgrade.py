@@ -42,7 +42,7 @@ def test_what_the_first_version_wrote_stays_and_new_columns_are_empty(old: Path)
     """Its rows are all there; what they could not say is NULL; the table of faults speaks the new words."""
     open_history(old).close()
     assert read(old, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
-    assert read(old, "SELECT target, fault, blame FROM attempt") == [(STEADY, "timeout", None)]
+    assert read(old, "SELECT target, fault, blame, hedge FROM attempt") == [(STEADY, "timeout", None, 0)]
     assert read(old, "SELECT count(*) FROM alert") == [(0,)]
     words = dict(read(old, "SELECT fault, blame FROM fault_kind"))
     assert words == {fault.value: rule.blame.value for fault, rule in FAULT_RULES.items()}
