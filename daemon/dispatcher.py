@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Final, assert_never
 
 import anyio
@@ -27,11 +26,12 @@ from daemon.routing.leases import (
 from daemon.routing.policy import Routes, Strategy
 from daemon.routing.selection import Load, choose, earliest_ready
 from daemon.routing.strategies import Turn
+from daemon.routing.tally import Tally
 from probes.surfaces import speaks
 from state.mailbox import Mailbox, Reply
 from state.messages import HealthPublished
-from state.standing import HealthSnapshot
-from state.targets import TargetName, provider_of
+from state.standing import HealthSnapshot, TargetHealth
+from state.targets import TargetName
 
 __all__ = ["RETRY_RESERVE", "RETRY_SHARE", "Dispatcher"]
 
@@ -40,6 +40,7 @@ RETRY_SHARE: Final = 0.2
 RETRY_RESERVE: Final = 10.0
 """Retries that a quiet daemon may make at once."""
 _NOTHING_KNOWN = HealthSnapshot()
+_NO_TURN = Turn()
 
 
 class _Waiter(msgspec.Struct, frozen=True):
@@ -59,9 +60,7 @@ class Dispatcher:
         self._routes = routes
         self._seed = seed
         self._snapshot: HealthSnapshot | None = None
-        self._leases: dict[int, TargetName] = {}
-        self._targets: Counter[TargetName] = Counter()
-        self._providers: Counter[str] = Counter()
+        self._tally = Tally()
         self._turns: dict[str, int] = {}
         self._retries = RETRY_RESERVE
         self._waiting: dict[str, dict[int, _Waiter]] = {}
@@ -94,7 +93,7 @@ class Dispatcher:
 
     def take_back(self, ticket: int) -> bool:
         """Take a lease back at once; False where somebody waits and the line must be served."""
-        if any(self._waiting.values()) or ticket not in self._leases:
+        if any(self._waiting.values()) or ticket not in self._tally:
             return False
         self._released(ticket)
         return True
@@ -135,13 +134,9 @@ class Dispatcher:
             self._refuse(waiter, self._choose(request.query, now), self._why_not(request.query), now)
 
     def _released(self, ticket: int) -> None:
-        target = self._leases.pop(ticket, None)
-        if target is None:
+        if not self._tally.give_back(ticket):
             for line in self._waiting.values():
                 line.pop(ticket, None)
-            return
-        self._targets[target] -= 1
-        self._providers[provider_of(target)] -= 1
 
     def _serve_line(self, now: float) -> None:
         """Grant what can be granted, oldest first in each line, and refuse whose time is over.
@@ -166,7 +161,7 @@ class Dispatcher:
         if query.last_resort is not None and self._retries < 1.0:
             query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        return choose(query, self._routes, self._known, Load(self._targets, self._providers, turn), now)
+        return choose(query, self._routes, self._known, self._load(turn), now)
 
     @property
     def _known(self) -> HealthSnapshot:
@@ -176,9 +171,8 @@ class Dispatcher:
         request.reply.send(self._lease(request.ticket, request.query, choice, target, waited_s))
 
     def _lease(self, ticket: int, query: RouteQuery, choice: Choice, target: TargetName, waited_s: float) -> Lease:
-        self._leases[ticket] = target
-        self._targets[target] += 1
-        self._providers[provider_of(target)] += 1
+        take = self._tally.take_trial if self._known.targets[target].unsure else self._tally.take
+        held = take(ticket, target, query.tokens)
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
@@ -186,7 +180,15 @@ class Dispatcher:
             self._retries -= 1.0
         if query.workload.strategy is Strategy.ROUND_ROBIN:
             self._turns[query.workload.name] = query.workload.targets.index(target) + 1
-        return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s)
+        return Lease(
+            ticket=ticket,
+            target=target,
+            choice=choice,
+            waited_s=waited_s,
+            ordinal=held.ordinal,
+            tokens_sent=held.tokens_sent,
+            trial=held.trial,
+        )
 
     def _refuse(self, waiter: _Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
         ready_at = earliest_ready(waiter.request.query, self._routes, self._known, self._load(), now)
@@ -195,8 +197,9 @@ class Dispatcher:
             NoLease(reason=reason, choice=choice, retry_after_s=retry_after_s, waited_s=now - waiter.since)
         )
 
-    def _load(self) -> Load:
-        return Load(self._targets, self._providers)
+    def _load(self, turn: Turn = _NO_TURN) -> Load:
+        tally = self._tally
+        return Load(tally.targets, tally.providers, turn, tally.sent, tally.tokens_sent, tally.trials)
 
     def _may_wait(self, waiter: _Waiter, now: float) -> bool:
         """Whether some target may become available before the waiter's time is over."""
@@ -214,14 +217,16 @@ class Dispatcher:
         return NoLeaseReason.NO_TARGET
 
     def _next_wake(self) -> float:
-        """When the first waiter's time is over, or a block that stands in somebody's way ends."""
+        """When the first waiter's time is over, or a block or a limit that stands in somebody's way ends."""
         deadlines = [waiter.deadline for line in self._waiting.values() for waiter in line.values()]
-        blocks = [
-            health.blocked_until
-            for health in self._known.targets.values()
-            if health.blocked_until is not None and health.blocked_until > self._looked_at
-        ]
-        return min([*deadlines, *blocks])
+        openings = [at for health in self._known.targets.values() for at in self._openings(health)]
+        return min([*deadlines, *(at for at in openings if at > self._looked_at)])
+
+    def _openings(self, health: TargetHealth) -> Iterator[float]:
+        if health.blocked_until is not None:
+            yield health.blocked_until
+        if health.quota is not None:
+            yield from health.quota.turning_points(self._tally.sent[health.target])
 
     def _satisfy(self) -> None:
         """Show the view to those who asked, once there is something to show."""
@@ -231,7 +236,9 @@ class Dispatcher:
             view = DispatcherView(
                 snapshot=self._snapshot,
                 routes=self._routes,
-                in_flight=dict(self._targets),
+                in_flight=dict(self._tally.targets),
+                sent=dict(self._tally.sent),
+                tokens_sent=dict(self._tally.tokens_sent),
                 waiting={name: len(line) for name, line in self._waiting.items() if line},
             )
             reply.send(view)

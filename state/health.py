@@ -21,6 +21,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
+from state.hearing import heard
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.observation import counts, held_back, observe
 from state.outcome import Outcome, ProbeKind
@@ -67,6 +68,7 @@ _MOST_DOUBLINGS: Final = 30
 
 def fold(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     """Return the record after one piece of evidence; what a caller did is neither success nor failure."""
+    record = heard(record, evidence)
     if not evidence.outcome.counts:
         return record
     return _judge(observe(tick(record, policy, evidence.at), evidence, policy), evidence, policy)

@@ -9,10 +9,12 @@ import msgspec
 from state.mailbox import Reply
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
+from state.quota import Headroom
 from state.standing import HealthSnapshot
 from state.targets import TargetName
 
 __all__ = [
+    "AnswerBegun",
     "AttemptCompleted",
     "DrainRequested",
     "HealthPublished",
@@ -41,6 +43,21 @@ class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     started_at: float
     at: float
+    ordinal: int = 0
+    """Which grant at this target it was, from 1; 0 where nobody counted."""
+    tokens_sent: int = 0
+    """Estimated tokens sent to this target by then, its own included."""
+
+
+class AnswerBegun(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream has said its first content: what its head told of limits is worth knowing long before its end."""
+
+    target: TargetName
+    headroom: Headroom | None
+    started_at: float
+    at: float
+    ordinal: int
+    tokens_sent: int
 
 
 class DrainRequested(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +84,7 @@ class TargetsReplaced(msgspec.Struct, frozen=True, kw_only=True):
     targets: Mapping[TargetName, HealthPolicy]
 
 
-RegistryMessage = ProbeCompleted | AttemptCompleted | DrainRequested | ResumeRequested | TargetsReplaced
+RegistryMessage = ProbeCompleted | AttemptCompleted | AnswerBegun | DrainRequested | ResumeRequested | TargetsReplaced
 
 
 class HealthPublished(msgspec.Struct, frozen=True, kw_only=True):

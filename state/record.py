@@ -10,6 +10,7 @@ from state.blocks import Block
 from state.faults import Fault
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import ProbeKind
+from state.quota import Quota
 from state.standing import Standing, TargetHealth
 from state.targets import TargetName
 from state.window import Window, estimate, share_succeeded
@@ -45,6 +46,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Until when its provider has no room: rate limits, spent quotas, overloads with a hint."""
     refusal: Block = Block()
     """Until when asking is of no use because a key or a name is wrong."""
+    quota: Quota | None = None
+    """What its provider told of its limits; a restart knows nothing of it."""
     fell_on: Fault | None = None
     """The fault that ejected it last."""
     latencies: Window[float] = Window()
@@ -82,6 +85,8 @@ def view(record: Record, now: float) -> TargetHealth:
         fell_on=record.fell_on,
         blocked_until=_finite(record.block.until),
         blocked_by=record.block.fault,
+        unsure=record.block.guesses > 0,
+        quota=record.quota,
         refused_until=_finite(record.refusal.until),
         refused_by=record.refusal.fault,
         expected_s=latency.expected_s,

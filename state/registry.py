@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from state.blocks import NO_BLOCK
 from state.faults import Fault, Scope
 from state.health import drain, fold, hear, recall, resume, tick
+from state.hearing import begun
 from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.mailbox import Address, Mailbox
 from state.messages import (
+    AnswerBegun,
     AttemptCompleted,
     DrainRequested,
     HealthPublished,
@@ -97,6 +99,9 @@ class Registry:
             case AttemptCompleted():
                 self._learn(message)
                 return (message.target, *self._spread(message))
+            case AnswerBegun():
+                if message.target in self._records:
+                    self._keep(message.target, begun(self._records[message.target], message))
             case ProbeCompleted():
                 self._recorder.post(_probe_row(message))
                 self._learn(message)

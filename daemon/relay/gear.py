@@ -18,6 +18,7 @@ from probes.dialects.continuing import Splice
 from probes.dialects.requests import RequestForm
 from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
+from state.outcome import Outcome
 
 __all__ = ["Gear", "Surroundings", "Terms", "Upstream"]
 
@@ -51,6 +52,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What makes its stream the continuation of one that broke; None for a stream of its own."""
     text: TextSoFar | None = None
     """Where the text that goes to the client is collected, where somebody needs it."""
+    begun: Callable[[Outcome], None] | None = None
+    """Who hears at once that a stream has begun, and what its head told."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):

@@ -11,11 +11,11 @@ from daemon.alerts.alarm import Alarm
 from daemon.metrics import Metrics
 from daemon.relay.calls import ClientCall
 from daemon.relay.headers import Story
-from daemon.routing.leases import Choice
+from daemon.routing.leases import Choice, Lease
 from state.faults import Fault
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RecorderMessage, RequestRow
 from state.mailbox import Address
-from state.messages import AttemptCompleted, RegistryMessage
+from state.messages import AnswerBegun, AttemptCompleted, RegistryMessage
 from state.outcome import Outcome, Usage
 from state.targets import TargetName
 
@@ -75,13 +75,36 @@ class Journal:
         )
         self._witnesses.recorder.post(row)
 
-    def attempted(self, target: TargetName, outcome: Outcome) -> None:
-        """Note how an attempt ended: evidence for the registry, a row, a count."""
+    def begun(self, lease: Lease, outcome: Outcome) -> None:
+        """Note that a stream has begun, where the registry can learn something of limits from it."""
+        if outcome.headroom is None and not lease.trial:
+            return
         now = self._witnesses.clock()
+        self._witnesses.registry.post(
+            AnswerBegun(
+                target=lease.target,
+                headroom=outcome.headroom,
+                started_at=now - outcome.latency_s,
+                at=now,
+                ordinal=lease.ordinal,
+                tokens_sent=lease.tokens_sent,
+            )
+        )
+
+    def attempted(self, lease: Lease, outcome: Outcome) -> None:
+        """Note how an attempt ended: evidence for the registry, a row, a count."""
+        target, now = lease.target, self._witnesses.clock()
         self.story.upstream_s += outcome.latency_s
         if outcome.counts or outcome.fault is Fault.CANCELLED:
             self._witnesses.registry.post(
-                AttemptCompleted(target=target, outcome=outcome, started_at=now - outcome.latency_s, at=now)
+                AttemptCompleted(
+                    target=target,
+                    outcome=outcome,
+                    started_at=now - outcome.latency_s,
+                    at=now,
+                    ordinal=lease.ordinal,
+                    tokens_sent=lease.tokens_sent,
+                )
             )
         row = AttemptRow(
             at=now, request_id=self._call.request_id, number=self.story.attempts, target=target, outcome=outcome

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 import msgspec
 
@@ -142,7 +144,7 @@ class Session:
             result: ExchangeResult = Failed(Outcome(fault=rehearsal.fault, reason=reason, at_fault=Blame.OURSELVES))
         else:
             result = await self._exchange(lease)
-        self._journal.attempted(lease.target, result.outcome)
+        self._journal.attempted(lease, result.outcome)
         self._course.tried.append((lease.target, result.outcome))
         return result
 
@@ -162,7 +164,7 @@ class Session:
             return await exchange.run(request, self._voice)
         except (ClientLeft, anyio.get_cancelled_exc_class()):
             whole = self._course.left_with = exchange.whole
-            self._journal.attempted(lease.target, exchange.abandoned() if whole is None else whole.outcome)
+            self._journal.attempted(lease, exchange.abandoned() if whole is None else whole.outcome)
             raise
 
     def _terms(self, lease: Lease, provider: Provider) -> Terms:
@@ -174,6 +176,7 @@ class Session:
             expected_s=own.terms.get("expected_s") if own else None,
             splice=Splice(self._call.surface) if self._course.continued else None,
             text=self._text,
+            begun=partial(self._journal.begun, lease),
         )
 
     async def _whole(self, result: Whole) -> Answer:

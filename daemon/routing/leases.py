@@ -54,11 +54,13 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     needs: Needs = Needs()
     more_than: int = 0
     """Tokens that the context window must be known to exceed, 0 where that does not matter."""
+    tokens: int = 0
+    """Estimated tokens of the request, for limits that count them."""
 
     @property
     def kind(self) -> Hashable:
-        """What it has in common with those that the same targets can take."""
-        terms = (self.surface, self.tried, self.last_resort, self.elsewhere)
+        """What it has in common with those that the same targets can take, sizes within a factor of two."""
+        terms = (self.surface, self.tried, self.last_resort, self.elsewhere, self.tokens.bit_length())
         return (*terms, self.fallback_on, self.needs, self.more_than)
 
 
@@ -93,6 +95,12 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     choice: Choice
     waited_s: float = 0.0
     """How long the request stood in the queue."""
+    ordinal: int = 0
+    """Which grant at this target it is, from 1; 0 where nobody counted."""
+    tokens_sent: int = 0
+    """Estimated tokens sent to this target by then, its own included."""
+    trial: bool = False
+    """Whether it finds out if a guessed block is over."""
 
 
 class NoLeaseReason(StrEnum):
@@ -146,6 +154,10 @@ class DispatcherView(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: Mapping[TargetName, int]
     waiting: Mapping[str, int]
     """Waiting requests by workload."""
+    sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Requests sent to each target since the start."""
+    tokens_sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Estimated tokens of them."""
 
 
 class ViewRequested(msgspec.Struct, frozen=True, kw_only=True):

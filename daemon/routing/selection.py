@@ -30,6 +30,12 @@ class Load(msgspec.Struct, frozen=True):
     targets: Mapping[TargetName, int]
     providers: Mapping[str, int]
     turn: Turn = Turn()
+    sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Requests sent to each target since the start."""
+    tokens_sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Estimated tokens of them."""
+    trials: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Requests under way that find out whether a guessed block is over."""
 
 
 class _Obstacle(msgspec.Struct, frozen=True):
@@ -115,6 +121,7 @@ def _obstacle(
         _unsuitable(target, query, place)
         or _refused(health, query, now)
         or _unready(health, now)
+        or _used_up(health, query, load, now)
         or _crowded(target, health, place, load)
     )
 
@@ -161,6 +168,22 @@ def _unready(health: TargetHealth, now: float) -> _Obstacle | None:
         return None
     why = _BLOCKED_AS.get(health.blocked_by or Fault.RATE_LIMITED, "blocked")
     return _Obstacle(f"{why} for {until - now:.1f}s", until, health.blocked_by)
+
+
+def _used_up(health: TargetHealth, query: RouteQuery, load: Load, now: float) -> _Obstacle | None:
+    """Return why a request would run into the provider's limit, by what its answers told or a refusal did not tell."""
+    target = health.target
+    if health.unsure and load.trials.get(target):
+        return _Obstacle("rate limited lately, its trial is under way", _SOON, Fault.RATE_LIMITED)
+    if health.quota is None:
+        return None
+    sent, tokens_sent = load.sent.get(target, 0), load.tokens_sent.get(target, 0)
+    ready_at, reset_at = health.quota.opening(sent, tokens_sent, query.tokens)
+    if ready_at <= now:
+        return None
+    if reset_at <= now and load.targets.get(target):
+        return _Obstacle("rate limit reset, its first answer is awaited", _SOON, Fault.RATE_LIMITED)
+    return _Obstacle(f"rate limit reached: resets in {ready_at - now:.1f}s", ready_at, Fault.RATE_LIMITED)
 
 
 def _crowded(target: TargetName, health: TargetHealth, place: TargetPlace, load: Load) -> _Obstacle | None:
