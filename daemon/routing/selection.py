@@ -181,9 +181,11 @@ def _used_up(health: TargetHealth, query: RouteQuery, load: Load, now: float) ->
     ready_at, reset_at = health.quota.opening(sent, tokens_sent, query.tokens)
     if ready_at <= now:
         return None
-    if reset_at <= now and load.targets.get(target):
+    if reset_at <= now:
         return _Obstacle("rate limit reset, its first answer is awaited", _SOON, Fault.RATE_LIMITED)
-    return _Obstacle(f"rate limit reached: resets in {ready_at - now:.1f}s", ready_at, Fault.RATE_LIMITED)
+    # Where more is under way than was left, its answers come first and tell more.
+    ends_at = min(ready_at, reset_at)
+    return _Obstacle(f"rate limit reached: resets in {ends_at - now:.1f}s", ends_at, Fault.RATE_LIMITED)
 
 
 def _crowded(target: TargetName, health: TargetHealth, place: TargetPlace, load: Load) -> _Obstacle | None:

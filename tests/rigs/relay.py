@@ -98,7 +98,7 @@ class Relay:
         self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
-        box: Mailbox[Any] = Mailbox()
+        self.box = box = Mailbox[Any]()
         self.dispatcher = Dispatcher(box, self.routes, 1)
         self.desk = LeaseDesk(box.address, self.dispatcher)
         healths = {target: TargetHealth(target=target, standing=Standing.HEALTHY) for target in targets}
