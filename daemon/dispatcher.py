@@ -187,6 +187,7 @@ class Dispatcher:
             waited_s=waited_s,
             ordinal=held.ordinal,
             tokens_sent=held.tokens_sent,
+            tokens=query.tokens,
             trial=held.trial,
         )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from state.faults import Fault
-from state.messages import AnswerBegun, AttemptCompleted
+from state.messages import AnswerBegun, AttemptCompleted, AttemptSpared
 from state.outcome import Outcome
 from state.quota import Headroom, Quota
 from state.record import Evidence, Record
 
-__all__ = ["begun", "heard"]
+__all__ = ["begun", "heard", "spared"]
 
 _NOTHING = Quota()
 
@@ -43,6 +43,13 @@ def begun(record: Record, answer: AnswerBegun) -> Record:
         at = answer.at - answer.headroom.age_s
         quota = (quota or _NOTHING).after(answer.headroom, answer.ordinal, at, answer.tokens_sent)
     return replace(record, quota=quota, block=record.block.after_success(answer.started_at))
+
+
+def spared(record: Record, attempt: AttemptSpared) -> Record:
+    """Return the record once an attempt that was counted turns out never to have been sent."""
+    if record.quota is None:
+        return record
+    return replace(record, quota=record.quota.spared(attempt.ordinal, attempt.tokens))
 
 
 def _believed(outcome: Outcome, headroom: Headroom) -> Headroom:

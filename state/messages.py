@@ -16,6 +16,7 @@ from state.targets import TargetName
 __all__ = [
     "AnswerBegun",
     "AttemptCompleted",
+    "AttemptSpared",
     "DrainRequested",
     "HealthPublished",
     "ProbeCompleted",
@@ -60,6 +61,15 @@ class AnswerBegun(msgspec.Struct, frozen=True, kw_only=True):
     tokens_sent: int
 
 
+class AttemptSpared(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that was counted was never sent: a rehearsal took its place."""
+
+    target: TargetName
+    ordinal: int
+    tokens: int
+    """Its own estimated tokens."""
+
+
 class DrainRequested(msgspec.Struct, frozen=True, kw_only=True):
     """An operator wants no new requests at a target. The reply is False where it does not exist."""
 
@@ -84,7 +94,9 @@ class TargetsReplaced(msgspec.Struct, frozen=True, kw_only=True):
     targets: Mapping[TargetName, HealthPolicy]
 
 
-RegistryMessage = ProbeCompleted | AttemptCompleted | AnswerBegun | DrainRequested | ResumeRequested | TargetsReplaced
+RegistryMessage = (
+    ProbeCompleted | AttemptCompleted | AttemptSpared | AnswerBegun | DrainRequested | ResumeRequested | TargetsReplaced
+)
 
 
 class HealthPublished(msgspec.Struct, frozen=True, kw_only=True):

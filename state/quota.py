@@ -149,6 +149,10 @@ class Quota(msgspec.Struct, frozen=True):
         """Return the quota once attempt `ordinal` failed and told nothing: another may find out in its place."""
         return Quota(_vacant(self.requests, ordinal, ordinal), _vacant(self.tokens, ordinal, tokens_sent))
 
+    def spared(self, ordinal: int, tokens: int) -> Quota:
+        """Return the quota once attempt `ordinal`, of `tokens`, turns out never to have been sent."""
+        return Quota(_credited(self.requests, ordinal, 1), _credited(self.tokens, ordinal, tokens))
+
     def left(self, sent: int, now: float) -> float:
         """Return how many requests may go at `now` after `sent` of them; one where the limit is just renewed."""
         return _open(self.requests, sent, now)
@@ -207,6 +211,12 @@ def _vacant(account: Account | None, ordinal: int, sent: int) -> Account | None:
     if account is None or ordinal <= account.ordinal or account.left(sent) >= 0.0:
         return account
     return replace(account, remaining=0.0, ordinal=ordinal, sent=sent)
+
+
+def _credited(account: Account | None, ordinal: int, amount: int) -> Account | None:
+    if account is None or ordinal <= account.ordinal:
+        return account
+    return replace(account, sent=account.sent + amount)
 
 
 def _open(account: Account | None, sent: int, now: float) -> float:

@@ -13,12 +13,13 @@ from msgspec.structs import replace
 from state.blocks import NO_BLOCK
 from state.faults import Fault, Scope
 from state.health import drain, fold, hear, recall, resume, tick
-from state.hearing import begun
+from state.hearing import begun, spared
 from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.mailbox import Address, Mailbox
 from state.messages import (
     AnswerBegun,
     AttemptCompleted,
+    AttemptSpared,
     DrainRequested,
     HealthPublished,
     ProbeCompleted,
@@ -99,9 +100,8 @@ class Registry:
             case AttemptCompleted():
                 self._learn(message)
                 return (message.target, *self._spread(message))
-            case AnswerBegun():
-                if message.target in self._records:
-                    self._keep(message.target, begun(self._records[message.target], message))
+            case AnswerBegun() | AttemptSpared():
+                self._count(message)
             case ProbeCompleted():
                 self._recorder.post(_probe_row(message))
                 self._learn(message)
@@ -136,6 +136,13 @@ class Registry:
         record = fold(before, evidence, self._policies[evidence.target])
         self._keep(evidence.target, record)
         self._note(record, before.standing)
+
+    def _count(self, message: AnswerBegun | AttemptSpared) -> None:
+        """Take in what says something of limits alone; targets that are gone have none."""
+        record = self._records.get(message.target)
+        if record is not None:
+            counted = begun(record, message) if isinstance(message, AnswerBegun) else spared(record, message)
+            self._keep(message.target, counted)
 
     def _spread(self, evidence: AttemptCompleted) -> tuple[TargetName, ...]:
         """Let the provider's other targets hear of what concerns them too; return those that may have changed."""

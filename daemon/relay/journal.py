@@ -12,10 +12,10 @@ from daemon.metrics import Metrics
 from daemon.relay.calls import ClientCall
 from daemon.relay.headers import Story
 from daemon.routing.leases import Choice, Lease
-from state.faults import Fault
+from state.faults import Blame, Fault
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RecorderMessage, RequestRow
 from state.mailbox import Address
-from state.messages import AnswerBegun, AttemptCompleted, RegistryMessage
+from state.messages import AnswerBegun, AttemptCompleted, AttemptSpared, RegistryMessage
 from state.outcome import Outcome, Usage
 from state.targets import TargetName
 
@@ -106,6 +106,8 @@ class Journal:
                     tokens_sent=lease.tokens_sent,
                 )
             )
+        elif outcome.blame is Blame.OURSELVES and lease.ordinal:
+            self._witnesses.registry.post(AttemptSpared(target=target, ordinal=lease.ordinal, tokens=lease.tokens))
         row = AttemptRow(
             at=now, request_id=self._call.request_id, number=self.story.attempts, target=target, outcome=outcome
         )

@@ -99,6 +99,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Which grant at this target it is, from 1; 0 where nobody counted."""
     tokens_sent: int = 0
     """Estimated tokens sent to this target by then, its own included."""
+    tokens: int = 0
+    """Its own estimated tokens."""
     trial: bool = False
     """Whether it finds out if a guessed block is over."""
 

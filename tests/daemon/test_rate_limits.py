@@ -10,6 +10,7 @@ import pytest
 from daemon.control.picture import target_picture
 from daemon.dispatcher import Dispatcher
 from daemon.lease_desk import LeaseDesk
+from daemon.rehearsals import Rehearsal
 from daemon.relay.calls import Answer
 from daemon.routing.availability import available_targets
 from daemon.routing.leases import Lease, NoLease, RouteQuery, RoutesReplaced
@@ -262,6 +263,19 @@ def test_a_refusal_s_exact_reset_is_preferred_to_its_rounded_retry_after() -> No
         async with relay(refusal) as (one, _):
             await one.send(fallback_allowed=False)
             assert one.evidence.take_all()[0].outcome.retry_after_s == 0.12
+
+    anyio.run(main, backend_options={"use_uvloop": True})
+
+
+def test_a_rehearsal_uses_up_nothing() -> None:
+    """Nobody was asked: what was counted for it is given back."""
+
+    async def main() -> None:
+        async with relay(STREAM) as (one, _):
+            one.rehearsals.order(Rehearsal(workload="w", fault=Fault.TIMEOUT, count=1, by="a test"))
+            await one.send()
+            (spared,) = one.evidence.take_all()
+            assert (spared.ordinal, spared.tokens) == (1, 11)
 
     anyio.run(main, backend_options={"use_uvloop": True})
 

@@ -210,6 +210,13 @@ def test_a_trial_that_fails_without_a_word_lets_another_go() -> None:
     assert (missed.left(2, 115.0), missed.left(3, 115.0)) == (1, 0)
 
 
+def test_what_was_counted_and_never_sent_is_given_back() -> None:
+    """A rehearsal uses up nothing; what an answer told since includes it anyway."""
+    quota = Quota().after(Headroom(Allowance(2, 60), Allowance(500, 60)), 1, 100.0, 100)
+    given = quota.spared(2, 300).spared(3, 200).spared(1, 9)
+    assert (given.left(3, 101.0), given.left_tokens(600, 101.0)) == (2, 500)
+
+
 def test_a_stream_tells_with_its_first_content() -> None:
     """Its end may be minutes away; it then tells nothing new."""
     answer = AnswerBegun(target=TARGET, headroom=told(3, 60), started_at=99.0, at=100.0, ordinal=1, tokens_sent=9)
