@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Final, assert_never
 
 import anyio
@@ -34,7 +34,7 @@ from probes.canaries import Sight
 from probes.surfaces import speaks
 from state.mailbox import Mailbox, Reply
 from state.messages import HealthPublished
-from state.standing import HealthSnapshot
+from state.standing import HealthSnapshot, TargetHealth
 from state.targets import TargetName
 
 __all__ = ["RETRY_RESERVE", "RETRY_SHARE", "Dispatcher"]
@@ -115,7 +115,9 @@ class Dispatcher:
         """Return what the prober may see of the traffic; None before the registry has spoken."""
         if self._snapshot is None:
             return None
-        return Sight(snapshot=self._snapshot, in_flight=dict(self._traffic.targets), asked_at=self._traffic.asked_at)
+        return Sight(
+            snapshot=self._snapshot, in_flight=dict(self._traffic.tally.targets), asked_at=self._traffic.asked_at
+        )
 
     def _handle(self, message: DispatcherMessage, now: float) -> None:
         match message:
@@ -206,7 +208,7 @@ class Dispatcher:
         request.reply.send(self._lease(request.ticket, request.query, choice, target, waited_s))
 
     def _lease(self, ticket: int, query: RouteQuery, choice: Choice, target: TargetName, waited_s: float) -> Lease:
-        departure = self._traffic.depart(ticket, choice, query, self._looked_at)
+        held, departure = self._traffic.depart(ticket, choice, query, self._known.targets[target], self._looked_at)
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
@@ -220,6 +222,10 @@ class Dispatcher:
             target=target,
             choice=choice,
             waited_s=waited_s,
+            ordinal=held.ordinal,
+            tokens_sent=held.tokens_sent,
+            tokens=query.tokens,
+            trial=held.trial,
             departure=departure,
             hedge_after_s=after_s,
         )
@@ -261,10 +267,18 @@ class Dispatcher:
         return NoLeaseReason.NO_TARGET
 
     def _next_wake(self) -> float:
-        """When the first waiter's time is over, or a block that stands in somebody's way ends."""
+        """When the first waiter's time is over, or a block or a limit that stands in somebody's way ends."""
         deadlines = [waiter.deadline for line in self._waiting.values() for waiter in line.values()]
-        ends = (end for health in self._known.targets.values() for end in (health.blocked_until, health.trial_from))
-        return min([*deadlines, *(end for end in ends if end is not None and end > self._looked_at)])
+        openings = [at for health in self._known.targets.values() for at in self._openings(health)]
+        return min([*deadlines, *(at for at in openings if at > self._looked_at)])
+
+    def _openings(self, health: TargetHealth) -> Iterator[float]:
+        if health.blocked_until is not None:
+            yield health.blocked_until
+        if health.trial_from is not None:
+            yield health.trial_from
+        if health.quota is not None:
+            yield from health.quota.turning_points(self._traffic.tally.sent[health.target])
 
     def _satisfy(self) -> None:
         """Show the view to those who asked, once there is something to show."""
@@ -274,7 +288,9 @@ class Dispatcher:
             view = DispatcherView(
                 snapshot=self._snapshot,
                 routes=self._routes,
-                in_flight=dict(self._traffic.targets),
+                in_flight=dict(self._traffic.tally.targets),
+                sent=dict(self._traffic.tally.sent),
+                tokens_sent=dict(self._traffic.tally.tokens_sent),
                 waiting={name: len(line) for name, line in self._waiting.items() if line},
             )
             reply.send(view)

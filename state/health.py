@@ -22,6 +22,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
+from state.hearing import heard
 from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted
 from state.observation import began, counts, excuses, given_up, held_back, observe
 from state.outcome import Outcome, ProbeKind
@@ -71,6 +72,7 @@ _MOST_DOUBLINGS: Final = 30
 
 def fold(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     """Return the record after one piece of evidence; what a caller did is neither success nor failure."""
+    record = heard(record, evidence)
     if not evidence.outcome.counts:
         return given_up(record, evidence)
     return _judge(observe(tick(record, policy, evidence.at), evidence, policy), evidence, policy)

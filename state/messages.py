@@ -9,12 +9,14 @@ import msgspec
 from state.mailbox import Reply
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
+from state.quota import Headroom
 from state.standing import HealthSnapshot
 from state.targets import TargetName
 
 __all__ = [
     "AnswerBegan",
     "AttemptCompleted",
+    "AttemptSpared",
     "DrainRequested",
     "HealthPublished",
     "ProbeCompleted",
@@ -45,6 +47,12 @@ class AnswerBegan(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     in_flight: int = 1
     idle_s: float = 0.0
+    headroom: Headroom | None = None
+    """What its head told of the provider's limits."""
+    ordinal: int = 0
+    """Which grant at this target it was, from 1; 0 where nobody counted."""
+    tokens_sent: int = 0
+    """Estimated tokens sent to this target by then, its own included."""
 
 
 class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +73,19 @@ class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     guessed_tokens: float = 0.0
     """How long the answer was expected to be: what stands in for a count that the provider does not give."""
     workload: str = ""
+    ordinal: int = 0
+    """Which grant at this target it was, from 1; 0 where nobody counted."""
+    tokens_sent: int = 0
+    """Estimated tokens sent to this target by then, its own included."""
+
+
+class AttemptSpared(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that was counted was never sent: a rehearsal took its place."""
+
+    target: TargetName
+    ordinal: int
+    tokens: int
+    """Its own estimated tokens."""
 
 
 class DrainRequested(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +112,9 @@ class TargetsReplaced(msgspec.Struct, frozen=True, kw_only=True):
     targets: Mapping[TargetName, HealthPolicy]
 
 
-RegistryMessage = ProbeCompleted | AnswerBegan | AttemptCompleted | DrainRequested | ResumeRequested | TargetsReplaced
+RegistryMessage = (
+    ProbeCompleted | AnswerBegan | AttemptCompleted | AttemptSpared | DrainRequested | ResumeRequested | TargetsReplaced
+)
 
 
 class HealthPublished(msgspec.Struct, frozen=True, kw_only=True):

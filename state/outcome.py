@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from state.faults import FAULT_RULES, Blame, Fault, Scope
+from state.quota import Headroom
 
 __all__ = ["Outcome", "ProbeKind", "Usage"]
 
@@ -40,6 +41,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from sending to the end."""
     retry_after_s: float | None = None
     """Seconds that the provider asked to wait, already checked and capped."""
+    headroom: Headroom | None = None
+    """What the answer told of the provider's limits, None where it told nothing."""
     streamed: bool = False
     tokens: int | None = None
     """Output tokens, as the provider counted or as their text suggests; None where unknown."""

@@ -14,6 +14,7 @@ from state.latency.reliability import Reliability
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import ProbeKind
 from state.policy import EstimatorKind
+from state.quota import Quota
 from state.standing import Standing, TargetHealth
 from state.targets import TargetName
 from state.window import Window, estimate, share_succeeded
@@ -68,6 +69,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Until when its provider has no room: rate limits, spent quotas, overloads with a hint."""
     refusal: Block = Block()
     """Until when asking is of no use because a key or a name is wrong."""
+    quota: Quota | None = None
+    """What its provider told of its limits; a restart knows nothing of it."""
     fell_on: Fault | None = None
     """The fault that ejected it last."""
     latencies: Window[float] = Window()
@@ -108,6 +111,8 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
         fell_on=record.fell_on,
         blocked_until=_finite(record.block.until),
         blocked_by=record.block.fault,
+        unsure=record.block.guesses > 0,
+        quota=record.quota,
         refused_until=_finite(record.refusal.until),
         refused_by=record.refusal.fault,
         expected_s=latency.expected_s,
@@ -132,7 +137,8 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
 
 def _is_clear(record: Record) -> bool:
     admitted = record.standing in {Standing.HEALTHY, Standing.UNPROVEN} and not record.drained and not record.limit
-    return admitted and record.block.until == -math.inf and record.refusal.until == -math.inf
+    free = record.block.until == -math.inf and record.refusal.until == -math.inf and not record.block.guesses
+    return admitted and free and record.quota is None
 
 
 def _mean(latencies: tuple[float, ...]) -> float | None:

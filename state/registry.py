@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from state.blocks import NO_BLOCK
 from state.faults import Fault, Scope
 from state.health import begin, drain, fold, hear, resume, tick
+from state.hearing import begun, spared
 from state.history.rows import EstimateRow, OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.latency.belief import Belief
 from state.latency.lengths import Lengths, after_length
@@ -20,6 +21,7 @@ from state.mailbox import Address, Mailbox
 from state.messages import (
     AnswerBegan,
     AttemptCompleted,
+    AttemptSpared,
     DrainRequested,
     HealthPublished,
     ProbeCompleted,
@@ -111,6 +113,8 @@ class Registry:
                 return (message.target, *self._spread(message))
             case AnswerBegan():
                 self._begun(message)
+            case AttemptSpared():
+                self._spare(message)
             case ProbeCompleted():
                 self._recorder.post(_probe_row(message))
                 self._learn(message)
@@ -148,7 +152,7 @@ class Registry:
 
     def _begun(self, seen: AnswerBegan) -> None:
         if (record := self._records.get(seen.target)) is not None:
-            after = begin(record, seen, self._policies[seen.target])
+            after = begin(begun(record, seen), seen, self._policies[seen.target])
             self._keep(seen.target, after)
             self._note(after, record.standing)
 
@@ -157,6 +161,10 @@ class Registry:
         if evidence.outcome.tokens and evidence.outcome.fault is None:
             known = self._lengths.get(evidence.workload, Lengths())
             self._lengths[evidence.workload] = after_length(known, evidence.outcome.tokens, evidence.max_tokens)
+
+    def _spare(self, message: AttemptSpared) -> None:
+        if (record := self._records.get(message.target)) is not None:
+            self._keep(message.target, spared(record, message))
 
     def _spread(self, evidence: AttemptCompleted) -> tuple[TargetName, ...]:
         """Let the provider's other targets hear of what concerns them too; return those that may have changed."""

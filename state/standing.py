@@ -12,6 +12,7 @@ from state.latency.estimator import NEWCOMER, Estimator
 from state.latency.forecast import Forecast
 from state.latency.lengths import Lengths
 from state.latency.reliability import Reliability
+from state.quota import Quota
 from state.targets import TargetName
 
 __all__ = ["HealthSnapshot", "Standing", "TargetHealth"]
@@ -44,6 +45,10 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     blocked_until: float | None = None
     """Until when its provider rate-limits it (or its quota is spent)."""
     blocked_by: Fault | None = None
+    unsure: bool = False
+    """Whether its last block was a guess: one request at a time then finds out whether it is over."""
+    quota: Quota | None = None
+    """What its provider told of its limits, None where it told nothing."""
     refused_until: float | None = None
     """Until when asking is of no use: its key or its model's name is refused."""
     refused_by: Fault | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.routing.engine import Reply
 from state.faults import Fault
 from state.outcome import Outcome
+from state.quota import Allowance, Headroom
 
 __all__ = ["outcome_of"]
 
@@ -21,6 +22,7 @@ def outcome_of(reply: Reply, *, streamed: bool, first_s: float | None) -> Outcom
         retry_after_s=reply.retry_after_s,
         streamed=streamed,
         tokens=reply.tokens,
+        headroom=None if reply.remaining is None else Headroom(Allowance(reply.remaining, reply.reset_s)),
     )
 
 

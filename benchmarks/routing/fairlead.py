@@ -72,7 +72,9 @@ class Fairlead:
 
     def _tick(self) -> None:
         now = self.engine.now
-        sight = Sight(snapshot=self.knowledge.snapshot(now), in_flight=self.traffic.targets, asked_at=self.asked_at)
+        sight = Sight(
+            snapshot=self.knowledge.snapshot(now), in_flight=self.traffic.tally.targets, asked_at=self.asked_at
+        )
         while (target := self.canaries.due(self.probing, sight, now)) is not None:
             self.canaries.sent(target, self.probing[target], now)
             _Canary(self, target).go()

@@ -156,7 +156,8 @@ class _Leg:
         now = self.started_at = engine.now
         policy.tickets += 1
         self._ticket = policy.tickets
-        self._departure = policy.traffic.depart(self._ticket, self._choice, self._query, now)
+        health = policy.knowledge.health(self.target)
+        self._held, self._departure = policy.traffic.depart(self._ticket, self._choice, self._query, health, now)
         self._journey.departed(self)
         own = _scored(self._choice)
         self._attempt = engine.send(policy.places[self.target], self, self._journey.request)
@@ -220,6 +221,8 @@ class _Leg:
                 began=self._first_s is not None,
                 max_tokens=self._journey.request.max_tokens,
                 workload="benchmark",
+                ordinal=self._held.ordinal,
+                tokens_sent=self._held.tokens_sent,
             )
         )
 

@@ -13,7 +13,7 @@ from daemon.cli.tables import render_table
 
 __all__ = ["configure", "run"]
 
-_COLUMNS = ("TARGET", "STANDING", "EXPECTED", "P50", "P95", "SUCCESS", "IN FLIGHT", "LEFT", "WHY")
+_COLUMNS = ("TARGET", "STANDING", "EXPECTED", "P50", "P95", "SUCCESS", "IN FLIGHT", "LEFT", "HEADROOM", "WHY")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,8 +89,19 @@ def _row(target: dict[str, Any]) -> tuple[object, ...]:
         None if ratio is None else f"{ratio * 100:.0f}%",
         f"{target['in_flight']}/{target['max_in_flight']}",
         None if left is None else f"{left:.0f}s",
+        _headroom(target["headroom"]),
         why,
     )
+
+
+def _headroom(told: dict[str, Any] | None) -> str | None:
+    """Return what is left of the provider's limits, such as `3/60, 12000 tokens`."""
+    parts = []
+    for unit, account in (told or {}).items():
+        if account is not None:
+            limit = "" if account["limit"] is None else f"/{account['limit']:.0f}"
+            parts.append(f"{account['left']:.0f}{limit}{' tokens' if unit == 'tokens' else ''}")
+    return ", ".join(parts) or None
 
 
 def _ms(value: float | None) -> str | None:

@@ -15,6 +15,7 @@ from daemon.routing.availability import available_targets
 from daemon.routing.leases import Candidate, Choice, DispatcherView
 from state.faults import Fault
 from state.history.recorder import RecorderState
+from state.quota import Account
 from state.standing import Standing, TargetHealth
 from state.targets import split_target
 
@@ -59,8 +60,27 @@ def target_picture(health: TargetHealth, view: DispatcherView, now: float) -> di
         "max_in_flight": place.max_in_flight if place else None,
         "cooldown_s": _left(health.until, now) if health.standing is Standing.COOLING else None,
         "rate_limited_s": _left(health.blocked_until, now),
+        "headroom": _headroom(health, view, now),
         "last_fault": health.last_fault.value if health.last_fault else None,
     }
+
+
+def _headroom(health: TargetHealth, view: DispatcherView, now: float) -> dict[str, Any] | None:
+    """Return what is left of the provider's limits, None where it told of none."""
+    quota = health.quota
+    if quota is None:
+        return None
+    sent, tokens_sent = view.sent.get(health.target, 0), view.tokens_sent.get(health.target, 0)
+    return {
+        "requests": _account(quota.requests, quota.left(sent, now), now),
+        "tokens": _account(quota.tokens, quota.left_tokens(tokens_sent, now), now),
+    }
+
+
+def _account(account: Account | None, left: float, now: float) -> dict[str, float | None] | None:
+    if account is None:
+        return None
+    return {"left": left, "limit": account.limit, "resets_in_s": _left(account.reset_at, now)}
 
 
 def workload_picture(

@@ -15,7 +15,7 @@ from daemon.relay.refusing import Tried
 from daemon.routing.chain import Onward, Situation, Stop, next_step
 from daemon.routing.leases import Candidate, Lease, RouteQuery, UnderWay
 from daemon.routing.policy import StreamRecovery
-from probes.dialects.needs import Needs, needs_of
+from probes.dialects.needs import Needs, estimated_tokens, needs_of
 from state.faults import Fault
 from state.outcome import Outcome, Usage
 from state.targets import TargetName
@@ -25,6 +25,8 @@ __all__ = ["Course"]
 _RETRY_S: Final = 0.2
 """Before the same target is asked again: longer than a restart of its front end, shorter than a person notices."""
 _JITTER: Final = 0.5
+_LONG_BYTES: Final = 16 * 1024
+_MEDIA: Final = b"base64"
 _MENDED_BY_STRENGTH: Final = frozenset({Fault.CONTENT_FILTER, Fault.BAD_REPLY})
 _TAKES_MORE: Final = frozenset({Fault.CONTEXT_LENGTH, Fault.TOO_LARGE})
 
@@ -114,6 +116,7 @@ class Course:
             max_tokens=self._call.max_tokens,
             streamed=self._call.streamed,
             may_hedge=self.may_hedge,
+            tokens=self._tokens,
         )
 
     def hedge(self, own: Candidate, since: float) -> RouteQuery:
@@ -173,6 +176,14 @@ class Course:
         if not self._call.fallback_allowed or Fault.TIMEOUT not in workload.fallback_on:
             return 1
         return max(1, min(contenders, workload.max_attempts - len(self.tried) - self._racing))
+
+    @property
+    def _tokens(self) -> int:
+        """About how many tokens the request has; media make its length mean nothing, and only then is it read."""
+        body = self._call.body
+        if self._call.choosy or (len(body) > _LONG_BYTES and _MEDIA in body):
+            return self.needs.tokens
+        return estimated_tokens(body)
 
     @property
     def _deadline(self) -> float:

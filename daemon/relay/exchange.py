@@ -11,12 +11,14 @@ from daemon.relay.gear import Gear, Terms
 from daemon.relay.patience import Whose, is_slow
 from probes.calls import CutShort, Disconnected, UpstreamReply, UpstreamRequest
 from probes.dialects.classify import Diagnosis, ReplyFacts, classify, looks_like_html
+from probes.dialects.headroom import finer_wait, headroom_of
 from probes.dialects.replies import read_reply
 from probes.dialects.streams import StreamReader
 from probes.policy import Provider
 from state.errors import WireError
 from state.faults import Blame, Fault, Scope
 from state.outcome import Outcome
+from state.quota import Headroom
 
 __all__ = ["MAX_REPLY_BYTES", "Exchange"]
 
@@ -41,6 +43,8 @@ class Exchange:
         self._watch = Watch(terms.limits.headers_by)
         self._waiting_for = f"no first byte within {terms.limits.first_byte_s:g}s"
         self._first_byte_s: float | None = None
+        self._headroom: Headroom | None = None
+        self._headed_at = self._started
         self._passed = False
         floor = call.workload.stream_floor if call.streamed and not terms.limits.last else None
         self._floor = floor
@@ -87,6 +91,8 @@ class Exchange:
             outcome = self._outcome(getattr(error, "fault", Fault.UNREACHABLE), str(error))
             return Failed(outcome, repeatable=isinstance(error, Disconnected))
         self._waiting_for = f"nothing came for {self._timeouts.idle:g}s"
+        self._headed_at = self._gear.clock()
+        self._headroom = headroom_of(reply.headers, self._gear.wall())
         try:
             if reply.status not in _OK:
                 return await self._refused(reply)
@@ -161,7 +167,7 @@ class Exchange:
             while piece := await self._read(reply):
                 onward = reader.feed(piece)
                 if self._first_byte_s is None and reader.said:
-                    self._begin()
+                    self._begin(reply)
                 if onward and not self._hushed:
                     await self._pass_on(self._events.take(onward), reply, client)
                 elif reader.diagnosis is not None and not self._passed:
@@ -202,7 +208,7 @@ class Exchange:
         self._by = self._terms.limits.end
         self._watch.expires_at = self._by  # a client that reads slowly is not the provider's idleness
         if self._first_byte_s is None:
-            self._begin()
+            self._begin(reply)
         if not self._passed:
             self._passed = True
             await client.start(reply.status, reply.headers)
@@ -213,10 +219,10 @@ class Exchange:
         if onward:
             await client.write(onward)
 
-    def _begin(self) -> None:
+    def _begin(self, reply: UpstreamReply) -> None:
         self._first_byte_s = self._gear.clock() - self._started
         if self._terms.began is not None:
-            self._terms.began(self._first_byte_s)
+            self._terms.began(self._outcome(None, "", reply))
 
     def _timed_out(self) -> ExchangeResult:
         outcome = self._late()
@@ -252,15 +258,20 @@ class Exchange:
     def _diagnosed(self, diagnosis: Diagnosis, reply: UpstreamReply) -> Outcome:
         outcome = self._outcome(diagnosis.fault, diagnosis.reason, reply)
         reaches = Scope.CREDENTIAL if diagnosis.account_wide else None
-        return msgspec.structs.replace(outcome, retry_after_s=diagnosis.retry_after_s, reaches=reaches)
+        wait_s = finer_wait(diagnosis.retry_after_s, self._headroom)
+        return msgspec.structs.replace(outcome, retry_after_s=wait_s, reaches=reaches)
 
     def _outcome(self, fault: Fault | None, reason: str, reply: UpstreamReply | None = None) -> Outcome:
+        now, headroom = self._gear.clock(), self._headroom
+        if headroom is not None:
+            headroom = msgspec.structs.replace(headroom, age_s=now - self._headed_at)
         return Outcome(
             fault=fault,
             status=reply.status if reply else None,
             reason=reason,
             first_byte_s=self._first_byte_s,
-            latency_s=self._gear.clock() - self._started,
+            latency_s=now - self._started,
+            headroom=headroom,
             streamed=self._call.streamed,
             tokens=self._reader.usage.completion_tokens,
         )

@@ -18,6 +18,7 @@ from probes.dialects.continuing import Splice
 from probes.dialects.requests import RequestForm
 from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
+from state.outcome import Outcome
 
 __all__ = ["Gear", "Surroundings", "Terms", "Upstream"]
 
@@ -49,10 +50,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """How long the target usually takes, in seconds."""
     splice: Splice | None = None
     """What makes its stream the continuation of one that broke; None for a stream of its own."""
-    began: Callable[[float], None] | None = None
-    """Who is told of the first token of a stream, and how many seconds it took."""
     text: TextSoFar | None = None
     """Where the text that goes to the client is collected, where somebody needs it."""
+    began: Callable[[Outcome], None] | None = None
+    """Who hears at once that a stream has begun, and what its head told."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):

@@ -12,10 +12,10 @@ from daemon.metrics import Metrics
 from daemon.relay.calls import ClientCall
 from daemon.relay.headers import Story
 from daemon.routing.leases import Choice, Lease
-from state.faults import Fault
+from state.faults import Blame, Fault
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RecorderMessage, RequestRow
 from state.mailbox import Address
-from state.messages import AnswerBegan, AttemptCompleted, RegistryMessage
+from state.messages import AnswerBegan, AttemptCompleted, AttemptSpared, RegistryMessage
 from state.outcome import Outcome, Usage
 from state.targets import TargetName
 
@@ -89,23 +89,26 @@ class Journal:
         )
         self._witnesses.recorder.post(row)
 
-    def began(self, lease: Lease, first_s: float) -> None:
-        """Note the first token of a stream, `first_s` seconds after it was asked for: evidence long before its end."""
+    def began(self, lease: Lease, outcome: Outcome) -> None:
+        """Note the first token of a stream, and what its head told of limits: evidence long before its end."""
         now, departure = self._witnesses.clock(), lease.departure
         self._begun.add(lease.ticket)
         seen = AnswerBegan(
             target=lease.target,
-            first_s=first_s,
-            started_at=now - first_s,
+            first_s=outcome.latency_s,
+            started_at=now - outcome.latency_s,
             at=now,
             in_flight=departure.in_flight,
             idle_s=departure.idle_s,
+            headroom=outcome.headroom,
+            ordinal=lease.ordinal,
+            tokens_sent=lease.tokens_sent,
         )
         self._witnesses.registry.post(seen)
 
     def attempted(self, lease: Lease, outcome: Outcome, lane: Lane | None = None) -> None:
         """Note how an attempt ended: evidence for the registry, a row, a count. `lane` is of those that raced."""
-        now, target = self._witnesses.clock(), lease.target
+        now, target, departure = self._witnesses.clock(), lease.target, lease.departure
         if lane is None:
             self.story.upstream_s += outcome.latency_s
         if outcome.counts or outcome.fault is Fault.CANCELLED:
@@ -114,14 +117,18 @@ class Journal:
                 outcome=outcome,
                 started_at=now - outcome.latency_s,
                 at=now,
-                in_flight=lease.departure.in_flight,
-                idle_s=lease.departure.idle_s,
+                in_flight=departure.in_flight,
+                idle_s=departure.idle_s,
                 began=lease.ticket in self._begun,
                 max_tokens=self._call.max_tokens,
                 workload=self._call.workload.name,
-                guessed_tokens=lease.departure.tokens,
+                guessed_tokens=departure.answer_tokens,
+                ordinal=lease.ordinal,
+                tokens_sent=lease.tokens_sent,
             )
             self._witnesses.registry.post(evidence)
+        elif outcome.blame is Blame.OURSELVES and lease.ordinal:
+            self._witnesses.registry.post(AttemptSpared(target=target, ordinal=lease.ordinal, tokens=lease.tokens))
         row = AttemptRow(
             at=now,
             request_id=self._call.request_id,

@@ -205,9 +205,9 @@ class Session:
             began=partial(self._began, lease) if self._call.streamed else None,
         )
 
-    def _began(self, lease: Lease, first_s: float) -> None:
+    def _began(self, lease: Lease, outcome: Outcome) -> None:
         self._around.desk.answered(lease)
-        self._journal.began(lease, first_s)
+        self._journal.began(lease, outcome)
 
     async def _whole(self, result: Whole) -> Answer:
         lack = self._lack(result)

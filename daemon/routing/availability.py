@@ -21,7 +21,7 @@ def available_targets(workload: Workload, view: DispatcherView, now: float) -> t
         target
         for target in workload.targets
         if (health := view.snapshot.targets.get(target)) is not None
-        and _admits(health, now)
+        and _admits(health, view, now)
         and taken[provider_of(target)] < view.routes.places[target].max_in_flight
     )
 
@@ -31,5 +31,8 @@ def workloads_without_target(view: DispatcherView, now: float) -> tuple[str, ...
     return tuple(name for name, workload in view.routes.workloads.items() if not available_targets(workload, view, now))
 
 
-def _admits(health: TargetHealth, now: float) -> bool:
-    return health.ready and (health.blocked_until is None or health.blocked_until <= now)
+def _admits(health: TargetHealth, view: DispatcherView, now: float) -> bool:
+    if not health.ready or (health.blocked_until is not None and health.blocked_until > now):
+        return False
+    sent, tokens_sent = view.sent.get(health.target, 0), view.tokens_sent.get(health.target, 0)
+    return health.quota is None or health.quota.ready_at(sent, tokens_sent, 0) <= now

@@ -87,11 +87,13 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a second target may be asked too while the chosen one says nothing."""
     hedges: UnderWay | None = None
     """The attempt that this one is to race: it is granted at once, to a proven target, or refused."""
+    tokens: int = 0
+    """Estimated tokens of the request, for limits that count them."""
 
     @property
     def kind(self) -> Hashable:
-        """What it has in common with those that the same targets can take."""
-        terms = (self.surface, self.tried, self.last_resort, self.elsewhere)
+        """What it has in common with those that the same targets can take, sizes within a factor of two."""
+        terms = (self.surface, self.tried, self.last_resort, self.elsewhere, self.tokens.bit_length())
         return (*terms, self.fallback_on, self.needs, self.more_than)
 
 
@@ -103,7 +105,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     candidates: tuple[Candidate, ...]
     seed: int
-    tokens: float = 0.0
+    answer_tokens: float = 0.0
     """How long the answer is expected to be."""
     primary: TargetName | None = None
     """The workload's primary path: what would be chosen were every target ready and free."""
@@ -118,7 +120,7 @@ class Departure(msgspec.Struct, frozen=True):
     """How many it had, this one included."""
     idle_s: float = 0.0
     """Seconds without a request before it; 0.0 where one was under way, or none ever was."""
-    tokens: float = 0.0
+    answer_tokens: float = 0.0
     """How long its answer was expected to be."""
 
 
@@ -133,6 +135,14 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     departure: Departure = Departure()
     hedge_after_s: float | None = None
     """Seconds after the grant at which a hedge is worth it, None for never."""
+    ordinal: int = 0
+    """Which grant at this target it is, from 1; 0 where nobody counted."""
+    tokens_sent: int = 0
+    """Estimated tokens sent to this target by then, its own included."""
+    tokens: int = 0
+    """Its own estimated tokens."""
+    trial: bool = False
+    """Whether it finds out if a guessed block is over."""
 
 
 class NoLeaseReason(StrEnum):
@@ -188,6 +198,10 @@ class DispatcherView(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: Mapping[TargetName, int]
     waiting: Mapping[str, int]
     """Waiting requests by workload."""
+    sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Requests sent to each target since the start."""
+    tokens_sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Estimated tokens of them."""
 
 
 class ViewRequested(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,12 @@ class Load(msgspec.Struct, frozen=True):
     silences: Mapping[TargetName, tuple[Silence, ...]] = msgspec.field(default_factory=dict)
     sent_at: Mapping[TargetName, float] = msgspec.field(default_factory=dict)
     """When a request was last sent to each."""
+    sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Requests sent to each target since the start."""
+    tokens_sent: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Estimated tokens of them."""
+    trials: Mapping[TargetName, int] = msgspec.field(default_factory=dict)
+    """Requests under way that find out whether a guessed block is over."""
 
 
 class _Obstacle(msgspec.Struct, frozen=True):
@@ -79,7 +85,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
         reason=_reason(workload, best, primary, candidates),
         candidates=tuple(candidates),
         seed=load.turn.seed,
-        tokens=tokens,
+        answer_tokens=tokens,
         primary=primary,
     )
 
@@ -159,6 +165,7 @@ def _obstacle(
         or _refused(health, query, now)
         or _unready(health, now)
         or _unproven(health, query)
+        or _used_up(health, query, load, now)
         or _crowded(target, health, place, load)
     )
 
@@ -214,6 +221,24 @@ def _unproven(health: TargetHealth, query: RouteQuery) -> _Obstacle | None:
     if query.hedges is None or health.standing is Standing.HEALTHY:
         return None
     return _Obstacle(f"{health.standing.value}: no place for a hedge")
+
+
+def _used_up(health: TargetHealth, query: RouteQuery, load: Load, now: float) -> _Obstacle | None:
+    """Return why a request would run into the provider's limit, by what its answers told or a refusal did not tell."""
+    target = health.target
+    if health.unsure and load.trials.get(target):
+        return _Obstacle("rate limited lately, its trial is under way", _SOON, Fault.RATE_LIMITED)
+    if health.quota is None:
+        return None
+    sent, tokens_sent = load.sent.get(target, 0), load.tokens_sent.get(target, 0)
+    ready_at, reset_at = health.quota.opening(sent, tokens_sent, query.tokens)
+    if ready_at <= now:
+        return None
+    if reset_at <= now:
+        return _Obstacle("rate limit reset, its first answer is awaited", _SOON, Fault.RATE_LIMITED)
+    # Where more is under way than was left, its answers come first and tell more.
+    ends_at = min(ready_at, reset_at)
+    return _Obstacle(f"rate limit reached: resets in {ends_at - now:.1f}s", ends_at, Fault.RATE_LIMITED)
 
 
 def _crowded(target: TargetName, health: TargetHealth, place: TargetPlace, load: Load) -> _Obstacle | None:

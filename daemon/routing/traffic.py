@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from daemon.routing.latency import Silence
 from daemon.routing.leases import Choice, Departure, RouteQuery
 from daemon.routing.selection import Load
 from daemon.routing.strategies import Turn
-from state.targets import TargetName, provider_of
+from daemon.routing.tally import Held, Tally
+from state.standing import TargetHealth
+from state.targets import TargetName
 
 __all__ = ["Traffic", "allowance_s"]
 
@@ -31,38 +32,35 @@ def allowance_s(choice: Choice, query: RouteQuery) -> float:
 
 
 class Traffic:
-    """The leases under way. Belongs to one owner, who alone calls it."""
+    """The leases under way, and what they have said so far. Belongs to one owner, who alone calls it."""
 
     def __init__(self) -> None:
         """Start with nothing under way."""
-        self.targets: Counter[TargetName] = Counter()
-        self.providers: Counter[str] = Counter()
-        self._leases: dict[int, TargetName] = {}
+        self.tally = Tally()
         self._silent: dict[TargetName, dict[int, Silence]] = {}
         self._sent_at: dict[TargetName, float] = {}
 
     def __contains__(self, ticket: int) -> bool:
         """Whether the lease is under way."""
-        return ticket in self._leases
+        return ticket in self.tally
 
-    def depart(self, ticket: int, choice: Choice, query: RouteQuery, now: float) -> Departure:
-        """Count a request that is sent now to the choice's target."""
-        target = choice.chosen
-        if target is None:
-            message = "nothing was chosen"
-            raise ValueError(message)
-        before = self.targets[target]
+    def depart(
+        self, ticket: int, choice: Choice, query: RouteQuery, health: TargetHealth, now: float
+    ) -> tuple[Held, Departure]:
+        """Count a request that is sent now to the choice's target, whose `health` is known."""
+        target = health.target
+        before = self.tally.targets[target]
+        take = self.tally.take_trial if health.unsure else self.tally.take
+        held = take(ticket, target, query.tokens)
         sent_at = self._sent_at.get(target, _NEVER)
-        self._leases[ticket] = target
-        self.targets[target] = before + 1
-        self.providers[provider_of(target)] += 1
         self._sent_at[target] = now
         self._silent.setdefault(target, {})[ticket] = Silence(now, allowance_s(choice, query))
-        return Departure(before + 1, 0.0 if before or sent_at == _NEVER else now - sent_at, choice.tokens)
+        idle_s = 0.0 if before or sent_at == _NEVER else now - sent_at
+        return held, Departure(before + 1, idle_s, choice.answer_tokens)
 
     def answered(self, ticket: int) -> None:
         """Note a first token: those that were sent before it and are still silent are stragglers, and tell nothing."""
-        silent = self._silent.get(self._leases.get(ticket, TargetName("")), {})
+        silent = self._silent.get(self.tally.target_of(ticket), {})
         if ticket in silent:
             for earlier in list(silent):
                 del silent[earlier]
@@ -71,12 +69,9 @@ class Traffic:
 
     def end(self, ticket: int, now: float) -> bool:
         """Count a request that is over; False where there is no such. Who never said a word stays under suspicion."""
-        target = self._leases.pop(ticket, None)
-        if target is None:
+        silent = self._silent.get(self.tally.target_of(ticket), {})
+        if not self.tally.give_back(ticket):
             return False
-        self.targets[target] -= 1
-        self.providers[provider_of(target)] -= 1
-        silent = self._silent[target]
         if (silence := silent.get(ticket)) is not None:
             silent[ticket] = Silence(silence.since, silence.allowed_s, now)
         return True
@@ -89,7 +84,17 @@ class Traffic:
     def load(self, turn: Turn, now: float) -> Load:
         """Return what a choice may know of it at `now`; good until the next call of any other method."""
         silences = {target: _recent(silent, now) for target, silent in self._silent.items() if silent}
-        return Load(self.targets, self.providers, turn, silences, self._sent_at)
+        tally = self.tally
+        return Load(
+            tally.targets,
+            tally.providers,
+            turn,
+            silences,
+            self._sent_at,
+            tally.sent,
+            tally.tokens_sent,
+            tally.trials,
+        )
 
 
 def _recent(silent: dict[int, Silence], now: float) -> tuple[Silence, ...]:

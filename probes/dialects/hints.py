@@ -11,7 +11,16 @@ from typing import Final
 
 from probes.dialects.complaints import Complaint, complaint_of
 
-__all__ = ["MAX_WAIT_S", "NO_CLOCK", "hinted_wait", "parse_moment", "parse_reset_duration", "retry_after"]
+__all__ = [
+    "MAX_WAIT_S",
+    "NO_CLOCK",
+    "hinted_wait",
+    "parse_moment",
+    "parse_number",
+    "parse_reset_duration",
+    "parse_wait",
+    "retry_after",
+]
 
 MAX_WAIT_S: Final = 86_400.0
 """No hint stops a target for longer than a day: the largest honest one seen is Azure's 86400."""
@@ -62,9 +71,9 @@ def _waits(headers: Mapping[str, str], complaint: Complaint, now_wall: float) ->
 
 
 def _header_waits(headers: Mapping[str, str], now_wall: float) -> Iterator[float | None]:
-    milliseconds = _number(headers.get("retry-after-ms", ""))
+    milliseconds = parse_number(headers.get("retry-after-ms", ""))
     yield None if milliseconds is None else milliseconds / 1000
-    yield _wait(headers.get("retry-after", ""), now_wall)
+    yield parse_wait(headers.get("retry-after", ""), now_wall)
     yield max(_exhausted_resets(headers, now_wall), default=None)
 
 
@@ -72,15 +81,16 @@ def _exhausted_resets(headers: Mapping[str, str], now_wall: float) -> Iterator[f
     for name, value in headers.items():
         if "ratelimit" not in name or "remaining" not in name:
             continue
-        remaining = _number(value)
+        remaining = parse_number(value)
         if remaining is None or remaining > 0:
             continue
-        wait = _wait(headers.get(name.replace("remaining", "reset"), ""), now_wall)
+        wait = parse_wait(headers.get(name.replace("remaining", "reset"), ""), now_wall)
         if wait is not None and wait >= 0:
             yield wait
 
 
-def _wait(text: str, now_wall: float) -> float | None:
+def parse_wait(text: str, now_wall: float) -> float | None:
+    """Return the seconds until what `text` names, a duration (which keeps its sign) or a moment; None for neither."""
     seconds = parse_reset_duration(text)
     if seconds is not None and seconds < _EPOCH_S:
         return seconds
@@ -96,7 +106,7 @@ def parse_reset_duration(text: str) -> float | None:
     A bare number is in seconds and keeps its sign; NaN and infinity are no durations.
     """
     text = text.strip()
-    number = _number(text)
+    number = parse_number(text)
     if number is not None or not text or len(text) > _MAX_CHARS:
         return number
     seconds, end = _leading_parts(text)
@@ -122,7 +132,7 @@ def _unit(word: str) -> float:
 def parse_moment(text: str) -> float | None:
     """Return the Unix seconds of an RFC 3339 time, an HTTP date, or an epoch in seconds or milliseconds."""
     text = text.strip()
-    number = _number(text)
+    number = parse_number(text)
     if number is not None:
         return number / 1000 if number >= _EPOCH_MS else number if number >= _EPOCH_S else None
     if not text or len(text) > _MAX_CHARS:
@@ -152,7 +162,8 @@ def _timestamp(when: datetime) -> float | None:
         return None
 
 
-def _number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
+    """Return a plain finite number, None where `text` is anything else."""
     text = text.strip()
     if len(text) > _MAX_CHARS or not _NUMBER.fullmatch(text):
         return None

@@ -101,7 +101,7 @@ class Relay:
         self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
-        box: Mailbox[Any] = Mailbox()
+        self.box = box = Mailbox[Any]()
         self.metrics = Metrics("test")
         self.dispatcher = FiguredDispatcher(box, self.routes, 1)
         self.desk = LeaseDesk(box.address, self.dispatcher)

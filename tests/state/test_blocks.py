@@ -44,23 +44,23 @@ def test_the_providers_hint_sets_the_block(hint: float, wait: float) -> None:
     assert view(record, 10.0).blocked_until == 10.0 + wait
 
 
-def test_refusals_without_a_hint_double_up_to_five_minutes() -> None:
-    """Ten seconds, then twice as long for each further round."""
+def test_refusals_without_a_hint_double_up_to_eight_seconds() -> None:
+    """Half a second, then twice as long for each further round."""
     record, now, waits = Record(target=TARGET), 10.0, []
     for _ in range(8):
         record = fold(record, failed(now, Fault.RATE_LIMITED), POLICY)
         waits.append(record.block.until - now)
         now = record.block.until + 1.0
-    assert waits == [10, 20, 40, 80, 160, 300, 300, 300]
+    assert waits == [0.5, 1, 2, 4, 8, 8, 8, 8]
     record = fold(fold(record, answered(now), POLICY), failed(now + 1, Fault.RATE_LIMITED), POLICY)
-    assert record.block.until == now + 11
+    assert record.block.until == now + 1.5
 
 
 def test_refusals_of_one_burst_are_one_round() -> None:
     """Ten requests that were under way together double nothing."""
     record = after(*(failed(10.0 + part / 100, Fault.RATE_LIMITED, took=1.0) for part in range(10)))
     assert record.block.guesses == 1
-    assert record.block.until == pytest.approx(20.09)
+    assert record.block.until == pytest.approx(10.59)
 
 
 def test_a_spent_quota_without_a_hint_blocks_for_an_hour() -> None:
@@ -103,4 +103,14 @@ def test_a_refusal_on_trial_neither_fails_nor_passes_it() -> None:
     """A 429 blocks and leaves the trial open."""
     trial = Record(target=TARGET, standing=Standing.PROBATION, since=10.0)
     record = fold(trial, failed(20.0, Fault.RATE_LIMITED), POLICY)
-    assert (record.standing, record.block.until) == (Standing.PROBATION, 30.0)
+    assert (record.standing, record.block.until) == (Standing.PROBATION, 20.5)
+
+
+def test_a_guessed_block_leaves_the_target_unsure_until_something_is_answered() -> None:
+    """Nobody said when it ends: one request finds out, and only one that was sent after the refusal."""
+    record = tick(after(failed(10.0, Fault.RATE_LIMITED)), POLICY, 11.0)
+    assert (view(record, 11.0).blocked_until, view(record, 11.0).unsure) == (None, True)
+    assert view(fold(record, answered(12.0, took=5.0), POLICY), 12.0).unsure
+    assert not view(fold(record, answered(12.0, took=0.5), POLICY), 12.0).unsure
+    hinted = after(attempt(Outcome(fault=Fault.RATE_LIMITED, retry_after_s=1.0), 10.0))
+    assert not view(tick(hinted, POLICY, 12.0), 12.0).unsure
