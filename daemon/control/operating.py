@@ -18,6 +18,7 @@ from daemon.lease_desk import LeaseDesk
 from daemon.rehearsals import Rehearsal, Rehearsals
 from daemon.routing.leases import DispatcherView
 from probes.prober import ProbeRequested, ProberMessage
+from state.durations import LONGEST_DRAIN_S
 from state.faults import Fault
 from state.history.recorder import RecorderState
 from state.history.rows import OperationRow, RecorderMessage
@@ -146,6 +147,9 @@ class Operating:
                 return await self._probe(target, peer, await json_body(request, _Probe))
 
     async def _drain(self, target: TargetName, peer: Peer, asked: _Drain) -> dict[str, Any]:
+        if asked.for_s is not None and asked.for_s > LONGEST_DRAIN_S:
+            message = f"A drain lasts at most ten years, {LONGEST_DRAIN_S:.0f} s; without for_s it lasts until resume."
+            raise problem(RefusalKind.INVALID_REQUEST, message)
         until = None if asked.for_s is None else self._clock() + asked.for_s
         reply: Reply[bool] = Reply()
         self._controls.registry.post(
