@@ -24,7 +24,9 @@ from state.durations import Seconds
 from state.mailbox import Mailbox
 from tests.rigs.peers import Gate, Script, Send, answer, peer
 
-ALERT = Alert(at=0.0, kind=AlertKind.TOTAL_FAILURE, workload="chat", message="nobody answered", held_back=3)
+ALERT = Alert(
+    at=0.0, kind=AlertKind.TOTAL_FAILURE, workload="chat", message="nobody answered", held_back=3, subject="chat"
+)
 _SLEEPS = "import time; time.sleep(60)"
 
 
@@ -223,7 +225,7 @@ async def main():
         tasks.start_soon(Herald(box, lambda: policy, lambda: 1.8e9, "0").run)
         for _ in range(2):
             with structlog.testing.capture_logs() as lines, anyio.fail_after(10):
-                box.put(Alert(at=0.0, kind=AlertKind.CREDENTIAL, message="x"))
+                box.put(Alert(at=0.0, kind=AlertKind.CREDENTIAL, message="x", subject="a"))
                 while not lines:
                     await anyio.sleep(0.05)
             print(lines[0]["event"], lines[0]["reason"])
