@@ -14,7 +14,16 @@ from aiohttp import web
 from daemon.control import picture
 from daemon.control.eventing import Eventing
 from daemon.control.explaining import explained
-from daemon.control.operating import VERBS, Controls, Operating, Problem, existing_target, json_body, problem
+from daemon.control.operating import (
+    VERBS,
+    Controls,
+    Operating,
+    Problem,
+    caller_of,
+    existing_target,
+    json_body,
+    problem,
+)
 from daemon.control.previewing import previewed
 from daemon.control.reporting import Report, Reporting
 from daemon.faces.refusals import RefusalKind, problem_body
@@ -44,7 +53,7 @@ class ControlFace:
         self._in_force = in_force
         self._clock = clock
         self._eventing = Eventing(controls.tail)
-        self._reporting = Reporting(controls.registry, controls.recorder, clock)
+        self._reporting = Reporting(controls.registry, controls.recorder, controls.alarm, clock)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -67,7 +76,7 @@ class ControlFace:
                 answer = await self._sql(await json_body(request, _Sql))
             case "POST", ["report"]:
                 report = await json_body(request, Report)
-                answer = self._reporting.take(report, await self._controls.desk.view())
+                answer = self._reporting.take(report, caller_of(request), await self._controls.desk.view())
             case "POST", ["mock-fault"]:
                 answer = await self._operating.rehearse(request)
             case "POST", ["reload"]:
@@ -106,7 +115,7 @@ class ControlFace:
         view = await self._controls.desk.view()
         now = self._clock()
         state = self._controls.recorder_state()
-        recent = self._controls.recent()
+        recent = self._controls.alarm.recent()
         workloads = picture.workload_picture(view, now, recent)
         return {
             "version": self._controls.version,
