@@ -63,7 +63,7 @@ WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "answers": (),
     "herald": (),
     "session": ("dispatcher", "registry", "recorder", "answers", "herald"),
-    "control": ("dispatcher", "registry", "prober", "recorder"),
+    "control": ("dispatcher", "registry", "prober", "recorder", "herald"),
 }
 """Who posts to whom. It has no circle, so that full mailboxes cannot deadlock."""
 
@@ -158,7 +158,7 @@ class Assembly:
             version=VERSION,
             started_at=self.clock(),
             rehearsals=self.rehearsals,
-            recent=self.alarm.recent,
+            alarm=self.alarm,
             tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
         )
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-__all__ = ["Seconds", "parse_duration"]
+__all__ = ["LONGEST_DRAIN_S", "Seconds", "parse_duration"]
+
+LONGEST_DRAIN_S: Final = 3652.5 * 86_400
+"""Ten years: a longer drain is a slip of the key, or is meant to last until it is resumed."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

@@ -40,9 +40,7 @@ class Alarm:
 
     def attempted(self, target: TargetName, outcome: Outcome) -> None:
         """Take in how an attempt ended."""
-        if outcome.fault is None:
-            self._watch.succeeded(target)
-        else:
+        if outcome.fault is not None:
             self._raise(self._watch.faulted(target, outcome.fault, self._policy(), self._clock()))
 
     def ended(self, row: RequestRow, fell_back: TargetName | None) -> None:
@@ -54,7 +52,7 @@ class Alarm:
         """Take in what probes found out of keys, without a request."""
         for target, health in snapshot.targets.items():
             if health.refused_by is not None:
-                self._raise(self._watch.faulted(target, health.refused_by, self._policy(), self._clock()))
+                self._raise(self._watch.seen(target, health.refused_by, self._policy(), self._clock()))
 
     def recent(self) -> Mapping[str, Recent]:
         """Return how the requests of each workload ended within the policy's window."""
@@ -88,6 +86,8 @@ def _answered(row: RequestRow, fell_back: TargetName | None) -> Answered:
     match row.outcome:
         case "ok":
             return Answered.WELL if fell_back is None else Answered.BY_FALLBACK
+        case "cut":
+            return Answered.CUT
         case "failed" if row.fault is not None and row.fault not in ENTITLEMENT and not _callers(row):
             return Answered.FAILED
         case "refused" if row.status >= _SERVER_ERRORS_FROM:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,6 +27,13 @@ _log = structlog.get_logger("fairlead.alerts")
 _PAUSES_S: Final = (1.0, 4.0, None)
 """Between the tries of a webhook; after the last one it is given up."""
 _AT_ONCE: Final = 4
+"""Deliveries by webhook, and as many by command."""
+_MOST_WAITING: Final = 100
+"""Deliveries that wait for room, each way: as many as the mailbox takes, so that a hook that hangs costs no memory."""
+_LAST_WAIT_S: Final = 1.0
+"""How long a command that was killed may take to be gone; what became another user's is never gone."""
+_PASSED_ON: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "USER", "LOGNAME", "TMPDIR"})
+_PASSED_ON_BEGINNINGS: Final = ("LC_", "FAIRLEAD_ALERT_")
 _TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ERRORS_FROM: Final = 300
 
@@ -42,7 +49,8 @@ class Herald:
         self._policy = policy
         self._wall = wall
         self._version = version
-        self._room = anyio.Semaphore(_AT_ONCE)
+        self._webhooks = anyio.CapacityLimiter(_AT_ONCE)
+        self._commands = anyio.CapacityLimiter(_AT_ONCE)
 
     async def run(self) -> None:
         """Deliver until cancelled; a command that runs then is killed."""
@@ -52,11 +60,9 @@ class Herald:
                 dropped = self._mailbox.take_dropped()
                 policy = self._policy()
                 body = self._body(alert, dropped)
-                if policy.webhook:
-                    await self._room.acquire()
+                if policy.webhook and _has_room(self._webhooks, _place(policy.webhook)):
                     tasks.start_soon(self._post, policy, body)
-                if policy.command:
-                    await self._room.acquire()
+                if policy.command and _has_room(self._commands, policy.command[0]):
                     tasks.start_soon(self._run, policy, alert, body)
 
     def _body(self, alert: Alert, dropped: int) -> bytes:
@@ -74,7 +80,7 @@ class Herald:
         )
 
     async def _post(self, policy: AlertPolicy, body: bytes) -> None:
-        try:
+        async with self._webhooks:
             for pause_s in _PAUSES_S:
                 trouble = await self._try(policy, body)
                 if not trouble:
@@ -83,8 +89,6 @@ class Herald:
                     _log.error("alert_not_delivered", to=_place(policy.webhook), reason=trouble)
                     return
                 await anyio.sleep(pause_s)
-        finally:
-            self._room.release()
 
     async def _try(self, policy: AlertPolicy, body: bytes) -> str:
         """Post once; return what went wrong, `refused …` where trying again is of no use, and nothing where it went."""
@@ -98,22 +102,20 @@ class Herald:
                 if answer.status < _ERRORS_FROM:
                     return ""
                 return f"{'' if answer.status in _TRY_AGAIN else 'refused with '}status {answer.status}"
-        except aiohttp.InvalidURL:
+        except ValueError:  # aiohttp's InvalidURL, or a host that can be none, which urlsplit, yarl or idna refuse
             return "refused: it is not a URL"
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return type(error).__name__  # its words may hold the URL, and that a token
 
     async def _run(self, policy: AlertPolicy, alert: Alert, body: bytes) -> None:
-        try:
+        async with self._commands:
             trouble = await self._command(policy, alert, body)
-        finally:
-            self._room.release()
         if trouble:
             _log.error("alert_not_delivered", to=policy.command[0], reason=trouble)
 
     async def _command(self, policy: AlertPolicy, alert: Alert, body: bytes) -> str:
         """Run the command; return what went wrong, nothing where it ended well."""
-        environment = {**os.environ, "FAIRLEAD_ALERT_KIND": alert.kind.value}
+        environment = {**_environment(os.environ), "FAIRLEAD_ALERT_KIND": alert.kind.value}
         try:
             process = await anyio.open_process(
                 policy.command,
@@ -124,7 +126,9 @@ class Herald:
                 start_new_session=True,
             )
         except OSError as error:
-            return str(error.strerror)
+            return error.strerror or type(error).__name__
+        except ValueError as error:  # a NUL, or what no file system can spell
+            return str(error)
         code: int | None = None
         try:
             with anyio.move_on_after(float(policy.timeout)):
@@ -143,19 +147,38 @@ async def _feed(process: anyio.abc.Process, body: bytes) -> None:
     try:
         await process.stdin.send(body)
         await process.stdin.aclose()
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+    except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
         return  # a command that does not read is content with its environment
 
 
 async def _end(process: anyio.abc.Process) -> None:
-    """Kill what is left of the command, with all that it started."""
-    with contextlib.suppress(ProcessLookupError):
+    """Kill what is left of the command, with all that it started, unless it has become another user's."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    with anyio.CancelScope(shield=True):
-        await process.aclose()
+    with anyio.move_on_after(_LAST_WAIT_S, shield=True):
+        await process.wait()
+    if process.returncode is not None:  # else closing it would wait for it, for ever
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+def _has_room(limiter: anyio.CapacityLimiter, place: str) -> bool:
+    """Return whether another delivery may wait; say that it is not delivered where not."""
+    if limiter.statistics().tasks_waiting < _MOST_WAITING:
+        return True
+    _log.error("alert_not_delivered", to=place, reason=f"{_MOST_WAITING} others wait already")
+    return False
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Return what of our environment a command may see: what programs need, and no provider's key."""
+    return {name: value for name, value in ours.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_BEGINNINGS)}
 
 
 def _place(webhook: str) -> str:
     """Return as much of the URL as a log may hold."""
-    parts = urlsplit(webhook)
+    try:
+        parts = urlsplit(webhook)
+    except ValueError:
+        return "the webhook"
     return f"{parts.scheme}://{parts.hostname}"

@@ -5,6 +5,7 @@ It is told of every request on the request's own turn, so it keeps a few numbers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
@@ -13,11 +14,13 @@ import msgspec
 
 from daemon.alerts.policy import AlertPolicy
 from state.faults import ENTITLEMENT, Fault
-from state.targets import TargetName
+from state.targets import TargetName, provider_of
 
 __all__ = ["Alert", "AlertKind", "Answered", "Recent", "Watch"]
 
 _BUCKETS: Final = 10
+_OF_THE_ACCOUNT: Final = frozenset({Fault.AUTH, Fault.QUOTA})
+"""What concerns every target that the provider's key pays for; the others concern one model."""
 
 
 class AlertKind(StrEnum):
@@ -37,6 +40,8 @@ class Answered(StrEnum):
     """By a text in place of an answer, in the error or not."""
     FAILED = "failed"
     """No target answered."""
+    CUT = "cut"
+    """By a stream that broke after content."""
     OTHERWISE = "otherwise"
     """The caller left, or its request was refused for what it is: nobody else's affair."""
 
@@ -53,10 +58,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     held_back: int = 0
     """How many of the same were not told since the last one."""
 
+    subject: str
+    """The workload, the target or the provider that it is about."""
+
     @property
-    def key(self) -> tuple[AlertKind, str | None, TargetName | None]:
+    def key(self) -> tuple[AlertKind, str]:
         """What it has in common with those that are the same alert."""
-        return (self.kind, self.workload, self.target)
+        return (self.kind, self.subject)
 
 
 class Recent(msgspec.Struct):
@@ -66,11 +74,12 @@ class Recent(msgspec.Struct):
     fallbacks: int = 0
     degraded: int = 0
     failed: int = 0
+    cut: int = 0
 
     @property
     def share(self) -> float:
-        """The share that no primary path answered."""
-        return (self.fallbacks + self.degraded + self.failed) / max(1, self.requests)
+        """The share that no primary path answered in full."""
+        return (self.fallbacks + self.degraded + self.failed + self.cut) / max(1, self.requests)
 
 
 class Watch:
@@ -79,8 +88,8 @@ class Watch:
     def __init__(self) -> None:
         """Start with nothing seen."""
         self._counts: dict[str, dict[int, Recent]] = {}
-        self._told: dict[tuple[AlertKind, str | None, TargetName | None], tuple[float, int]] = {}
-        self._refused: set[TargetName] = set()
+        self._window: float = 0.0
+        self._told: dict[tuple[AlertKind, str], tuple[float, int]] = {}
 
     def ended(self, workload: str, answered: Answered, policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
         """Take in the end of a request; return what is to be told now."""
@@ -92,49 +101,44 @@ class Watch:
         alerts = []
         if answered in {Answered.FAILED, Answered.DEGRADED}:
             message = f"no target of the workload {workload} answered"
-            alerts.append(Alert(at=now, kind=AlertKind.TOTAL_FAILURE, workload=workload, message=message))
+            alerts.append(_about(workload, AlertKind.TOTAL_FAILURE, message, now))
         recent = self.recent(policy, now)[workload]
         if recent.requests >= policy.min_requests and recent.share > policy.fallback_rate:
             message = (
                 f"{recent.share:.0%} of the last {recent.requests} requests of the workload {workload} "
-                "were not answered by its primary path"
+                "were not answered in full by its primary path"
             )
-            alerts.append(Alert(at=now, kind=AlertKind.FALLBACK_RATE, workload=workload, message=message))
+            alerts.append(_about(workload, AlertKind.FALLBACK_RATE, message, now))
         return self._due(alerts, policy, now)
 
     def faulted(self, target: TargetName, fault: Fault, policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
         """Take in a fault of a target; return what is to be told of its key."""
-        if fault not in ENTITLEMENT and fault is not Fault.QUOTA:
-            return ()
-        first, self._refused = target not in self._refused, self._refused | {target}
-        what = {Fault.QUOTA: "has spent its quota", Fault.MODEL_NOT_FOUND: "does not know its model"}
-        message = f"{target} {what.get(fault, f'refuses its key ({fault.value})')}: check the provider's account"
-        alert = Alert(at=now, kind=AlertKind.CREDENTIAL, target=target, message=message)
-        return self._due([alert], policy, now) if first or self._rested(alert, policy, now) else ()
+        alert = _of_a_key(target, fault, now)
+        return () if alert is None else self._due([alert], policy, now)
 
-    def succeeded(self, target: TargetName) -> None:
-        """Take in that a target's key works: its next refusal is news again."""
-        if target in self._refused:
-            self._refused.discard(target)
-            self._told.pop((AlertKind.CREDENTIAL, None, target), None)
+    def seen(self, target: TargetName, fault: Fault, policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
+        """Take in that a target still stands refused; return what is to be told of its key, and count nothing."""
+        alert = _of_a_key(target, fault, now)
+        return () if alert is None or not self._rested(alert, policy, now) else self._due([alert], policy, now)
 
     def recent(self, policy: AlertPolicy, now: float) -> Mapping[str, Recent]:
         """Return how the requests of each workload ended within the policy's window."""
-        oldest = self._bucket(policy, now) - _BUCKETS + 1
+        newest = self._bucket(policy, now)
         totals: dict[str, Recent] = {}
         for workload, buckets in self._counts.items():
             total = totals[workload] = Recent()
             for number, counted in buckets.items():
-                if number >= oldest:
+                if newest - _BUCKETS < number <= newest:
                     total.requests += counted.requests
                     total.fallbacks += counted.fallbacks
                     total.degraded += counted.degraded
                     total.failed += counted.failed
+                    total.cut += counted.cut
         return totals
 
     def _count(self, workload: str, answered: Answered, policy: AlertPolicy, now: float) -> None:
-        buckets = self._counts.setdefault(workload, {})
         number = self._bucket(policy, now)
+        buckets = self._counts.setdefault(workload, {})
         counted = buckets.get(number)
         if counted is None:
             for old in [each for each in buckets if each <= number - _BUCKETS]:
@@ -144,15 +148,20 @@ class Watch:
         counted.fallbacks += answered is Answered.BY_FALLBACK
         counted.degraded += answered is Answered.DEGRADED
         counted.failed += answered is Answered.FAILED
+        counted.cut += answered is Answered.CUT
 
     def _bucket(self, policy: AlertPolicy, now: float) -> int:
+        """Return the number of the bucket of `now`; numbers of another window's unit mean nothing, and are dropped."""
+        if policy.window != self._window:
+            self._counts.clear()
+            self._window = policy.window
         return int(now * _BUCKETS / policy.window)
 
     def _due(self, alerts: list[Alert], policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
         due = []
         for alert in alerts:
-            told_at, held_back = self._told.get(alert.key, (-policy.every, 0))
-            if now - told_at >= policy.every:
+            told_at, held_back = self._told.get(alert.key, (now, 0))
+            if self._rested(alert, policy, now):
                 due.append(msgspec.structs.replace(alert, held_back=held_back))
                 self._told[alert.key] = (now, 0)
             else:
@@ -160,4 +169,19 @@ class Watch:
         return tuple(due)
 
     def _rested(self, alert: Alert, policy: AlertPolicy, now: float) -> bool:
-        return now - self._told.get(alert.key, (now, 0))[0] >= policy.every
+        """Return whether the same was not told within `every`."""
+        return now - self._told.get(alert.key, (-math.inf, 0))[0] >= policy.every
+
+
+def _about(workload: str, kind: AlertKind, message: str, now: float) -> Alert:
+    return Alert(at=now, kind=kind, workload=workload, message=message, subject=workload)
+
+
+def _of_a_key(target: TargetName, fault: Fault, now: float) -> Alert | None:
+    """Return the alert on what a target's fault says of its key, or of what the key is allowed; None where nothing."""
+    if fault not in ENTITLEMENT and fault is not Fault.QUOTA:
+        return None
+    what = {Fault.QUOTA: "has spent its quota", Fault.MODEL_NOT_FOUND: "does not know its model"}
+    message = f"{target} {what.get(fault, f'refuses its key ({fault.value})')}: check the provider's account"
+    subject = provider_of(target) if fault in _OF_THE_ACCOUNT else target
+    return Alert(at=now, kind=AlertKind.CREDENTIAL, target=target, message=message, subject=subject)

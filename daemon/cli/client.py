@@ -15,7 +15,7 @@ from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.places import client_socket
 from daemon.unix_http import UnixConnection
 
-__all__ = ["ask", "configure_client", "print_json", "talking", "target_url", "understood"]
+__all__ = ["ask", "configure_client", "insist_within", "print_json", "talking", "target_url", "understood"]
 
 _PATIENCE_S: Final = 20.0
 _EXITS: Final = {403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
@@ -67,6 +67,12 @@ def understood(status: int, text: bytes) -> Any:
     detail = answer.get("detail", f"the daemon answered {status}") if isinstance(answer, dict) else str(answer)
     problems = answer.get("problems", []) if isinstance(answer, dict) else []
     raise VerbFailed(_EXITS.get(status, Exit.FAILED), "\n".join([detail, *problems]))
+
+
+def insist_within(option: str, value: float, least: float, most: float) -> None:
+    """Raise VerbFailed where `value` of `option` is not from `least` to `most`."""
+    if not least <= value <= most:
+        raise VerbFailed(Exit.USAGE, f"{option} is {value:.15g}; give {least:.15g} to {most:.15g}")
 
 
 def target_url(target: str, *more: str) -> str:

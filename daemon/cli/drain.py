@@ -6,7 +6,7 @@ import argparse
 
 from daemon.cli.client import ask, configure_client, print_json, target_url
 from daemon.cli.exits import Exit, VerbFailed
-from state.durations import parse_duration
+from state.durations import LONGEST_DRAIN_S, parse_duration
 
 __all__ = ["configure", "run"]
 
@@ -37,6 +37,12 @@ def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(parse_duration(text))
+        seconds = parse_duration(text)
     except ValueError as error:
         raise VerbFailed(Exit.USAGE, f"--for: {error}") from error
+    if seconds <= 0:
+        raise VerbFailed(Exit.USAGE, f"--for: {text} is no time at all")
+    if seconds > LONGEST_DRAIN_S:
+        message = "--for: a drain lasts at most ten years; without --for it lasts until `fairlead resume`"
+        raise VerbFailed(Exit.USAGE, message)
+    return float(seconds)

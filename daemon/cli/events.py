@@ -26,7 +26,10 @@ _LAST: Final = 50
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     parser.add_argument("--follow", "-f", action="store_true", help="go on until interrupted, over restarts too")
-    parser.add_argument("--since", metavar="1h", default=None, help="begin there [1h; with --follow: now]")
+    since = (
+        f"show everything since then [the last {_LAST} of 1h, without successful probes; with --follow: from now on]"
+    )
+    parser.add_argument("--since", metavar="1h", default=None, help=since)
     parser.add_argument("--json", action="store_true", help="print each event as one line of JSON")
     configure_client(parser)
 
@@ -35,10 +38,38 @@ def run(options: argparse.Namespace) -> Exit:
     """Print events; with `--follow` until interrupted."""
     if options.follow:
         _follow(options)
-    events = _events(options, None)
-    for event in events if options.since else deque(events, _LAST):
-        _show(event, options)
+    if options.since:
+        for event in _events(options, None):
+            _show(event, options)
+    else:
+        _show_last(options)
     return Exit.FINE
+
+
+def _show_last(options: argparse.Namespace) -> None:
+    """Print the last events of an hour, and say what is left out."""
+    last: deque[dict[str, Any]] = deque(maxlen=_LAST)
+    wanted = well = 0
+    for event in _events(options, None):
+        if _passed_over(event, options):
+            well += 1
+        elif event["kind"]:
+            wanted += 1
+            last.append(event)
+    for event in last:
+        _show(event, options)
+    left_out = [f"the last {_LAST} of {wanted}"] if wanted > _LAST else []
+    if well:
+        left_out.append(f"without {well} successful probe{'s' if well > 1 else ''}")
+    if left_out:
+        print(f"fairlead events: {', '.join(left_out)}; --since 1h shows all", file=sys.stderr)
+
+
+def _passed_over(event: dict[str, Any], options: argparse.Namespace) -> bool:
+    """Return whether a person who did not say from when on would rather not see it: a probe that went well."""
+    if options.json or options.since:
+        return False
+    return event["kind"] == "probe" and event["row"]["fault"] is None
 
 
 def _follow(options: argparse.Namespace) -> None:
@@ -93,7 +124,7 @@ def _read(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
 
 
 def _show(event: dict[str, Any], options: argparse.Namespace) -> None:
-    if not event["kind"]:
+    if not event["kind"] or _passed_over(event, options):
         return
     if options.json:
         # "event", as on the wire: probes and alerts have a "kind" of their own.

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from daemon.cli.client import ask, configure_client, print_json
-from daemon.cli.exits import Exit
+from daemon.cli.exits import Exit, VerbFailed
 from daemon.cli.tables import render_table
 
 __all__ = ["configure", "run"]
@@ -33,7 +33,12 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def _workload(options: argparse.Namespace) -> Exit:
-    route = ask(options, "GET", "/fairlead/v1/route?" + urlencode({"workload": options.what}))
+    try:
+        route = ask(options, "GET", "/fairlead/v1/route?" + urlencode({"workload": options.what}))
+    except VerbFailed as failure:
+        if failure.exit is not Exit.FAILED:
+            raise
+        raise VerbFailed(failure.exit, f"{failure} A request's id begins with req_, a report's with rep_.") from failure
     if options.json:
         print_json("explain", {"request": None, "decisions": [route], "attempts": [], "fallbacks": []})
     else:

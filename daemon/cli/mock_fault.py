@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
-from daemon.cli.client import ask, configure_client, print_json
+from daemon.cli.client import ask, configure_client, insist_within, print_json
 from daemon.cli.exits import Exit
 from state.faults import Fault
 
 __all__ = ["configure", "run"]
+
+_MOST_REQUESTS: Final = 1000
+_MOST_ATTEMPTS: Final = 10
+"""What the daemon takes; here, so that it is told in the words of the command line."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Order it."""
+    insist_within("--count", options.count, 0, _MOST_REQUESTS)
+    insist_within("--attempts", options.attempts, 1, _MOST_ATTEMPTS)
     order = {"workload": options.workload, "fault": options.fault, "count": options.count}
     order |= {"attempts": options.attempts} | ({"target": options.target} if options.target else {})
     answer = ask(options, "POST", "/fairlead/v1/mock-fault", order)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
-from daemon.cli.client import ask, configure_client, print_json
+from daemon.cli.client import ask, configure_client, insist_within, print_json
 from daemon.cli.exits import Exit
 from state.faults import Fault
 
 __all__ = ["configure", "run"]
+
+_LONGEST_MS: Final = 86_400_000
+_LEAST_STATUS: Final = 100
+_MOST_STATUS: Final = 599
+"""What the daemon takes; here, so that it is told in the words of the command line."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Report it."""
+    insist_within("--latency-ms", options.latency_ms, 0, _LONGEST_MS)
+    if options.status is not None:
+        insist_within("--status", options.status, _LEAST_STATUS, _MOST_STATUS)
     report = {"target": options.target, "latency_ms": options.latency_ms, "reason": options.reason}
     report |= {"ok": True} if options.ok else {"fault": options.fault}
     if options.status is not None:

@@ -76,8 +76,12 @@ def check_health(path: KeyPath, health: HealthPolicy, problems: Problems) -> Non
 
 def check_alerts(alerts: AlertPolicy, problems: Problems) -> None:
     """Note what is wrong with how operators are to be told; a webhook may hold a token and is not repeated."""
-    if alerts.webhook and not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", alerts.webhook):
-        problems.add(("alerts", "webhook"), "webhook must be an http:// or https:// URL without credentials")
+    if alerts.webhook:
+        _check_webhook(alerts.webhook, problems)
+    if alerts.command and not alerts.command[0]:
+        problems.add(("alerts", "command"), "command names no program")
+    if any("\0" in word for word in alerts.command):
+        problems.add(("alerts", "command"), "command holds a NUL, which no program can be given")
     if not 0 < alerts.fallback_rate <= 1:
         text = f"fallback_rate is {alerts.fallback_rate:g}; give a share in (0, 1]"
         problems.add(("alerts", "fallback_rate"), text)
@@ -85,6 +89,16 @@ def check_alerts(alerts: AlertPolicy, problems: Problems) -> None:
         if getattr(alerts, key) <= 0:
             problems.add(("alerts", key), f"{key} must be longer than nothing")
     _positive(("alerts", "min_requests"), alerts.min_requests, problems)
+
+
+def _check_webhook(webhook: str, problems: Problems) -> None:
+    if not re.fullmatch(r"https?://[^\s/@\0]+(/[^\s\0]*)?", webhook):
+        problems.add(("alerts", "webhook"), "webhook must be an http:// or https:// URL without credentials")
+        return
+    try:
+        origin_of(webhook)
+    except ValueError as problem:
+        problems.add(("alerts", "webhook"), f"webhook cannot be used: {problem}")
 
 
 def check_workloads(workloads: Mapping[str, WorkloadSettings], problems: Problems) -> None:

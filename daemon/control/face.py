@@ -14,14 +14,20 @@ from aiohttp import web
 from daemon.control import picture
 from daemon.control.eventing import Eventing
 from daemon.control.explaining import explained
-from daemon.control.operating import VERBS, Controls, Operating, Problem, existing_target, json_body, problem
+from daemon.control.operating import (
+    VERBS,
+    Controls,
+    Operating,
+    Problem,
+    caller_of,
+    existing_target,
+    json_body,
+    problem,
+)
+from daemon.control.previewing import previewed
 from daemon.control.reporting import Report, Reporting
 from daemon.faces.refusals import RefusalKind, problem_body
 from daemon.in_force import InForce
-from daemon.routing.leases import DispatcherView, RouteQuery
-from daemon.routing.naming import UnknownModel, resolve
-from daemon.routing.policy import Workload
-from probes.surfaces import Surface, speaks
 from state.errors import HistoryError
 from state.history.inspection import QueryLimits
 from state.history.inspection import query as run_query
@@ -47,7 +53,7 @@ class ControlFace:
         self._in_force = in_force
         self._clock = clock
         self._eventing = Eventing(controls.tail)
-        self._reporting = Reporting(controls.registry, controls.recorder, clock)
+        self._reporting = Reporting(controls.registry, controls.recorder, controls.alarm, clock)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -70,7 +76,7 @@ class ControlFace:
                 answer = await self._sql(await json_body(request, _Sql))
             case "POST", ["report"]:
                 report = await json_body(request, Report)
-                answer = self._reporting.take(report, await self._controls.desk.view())
+                answer = self._reporting.take(report, caller_of(request), await self._controls.desk.view())
             case "POST", ["mock-fault"]:
                 answer = await self._operating.rehearse(request)
             case "POST", ["reload"]:
@@ -109,7 +115,7 @@ class ControlFace:
         view = await self._controls.desk.view()
         now = self._clock()
         state = self._controls.recorder_state()
-        recent = self._controls.recent()
+        recent = self._controls.alarm.recent()
         workloads = picture.workload_picture(view, now, recent)
         return {
             "version": self._controls.version,
@@ -130,14 +136,8 @@ class ControlFace:
         return picture.target_picture(view.snapshot.targets[target], view, self._clock())
 
     async def _route(self, request: web.BaseRequest) -> dict[str, Any]:
-        name = request.rel_url.query.get("workload", "auto")
-        workload = resolve(name, self._in_force.routes)
-        if isinstance(workload, UnknownModel):
-            near = f" Did you mean {' or '.join(workload.nearest)}?" if workload.nearest else ""
-            raise problem(RefusalKind.WORKLOAD_UNKNOWN, f"No workload is called {name!r}.{near}")
+        query = previewed(request.rel_url.query, self._in_force.routes)
         view = await self._controls.desk.view()
-        surface = _surface(request.rel_url.query.get("surface"), workload, view)
-        query = RouteQuery(request_id="", workload=workload, surface=surface)
         choice = await self._controls.desk.preview(query)
         return picture.route_picture(choice, view, picture.base_urls(self._in_force))
 
@@ -156,14 +156,3 @@ class ControlFace:
         except HistoryError as error:
             raise problem(RefusalKind.INVALID_REQUEST, str(error)) from error
         return {"columns": table.columns, "rows": table.rows, "truncated": table.truncated}
-
-
-def _surface(asked: str | None, workload: Workload, view: DispatcherView) -> Surface:
-    """Return the call that a route is asked for: the one named, else the chat call of a dialect that it speaks."""
-    if asked is not None:
-        if asked not in set(Surface):
-            raise problem(RefusalKind.INVALID_REQUEST, f"surface is {asked!r}; give one of {', '.join(Surface)}.")
-        return Surface(asked)
-    places = [view.routes.places[target] for target in workload.targets]
-    openai = any(speaks(place.dialect, Surface.CHAT) for place in places)
-    return Surface.CHAT if openai else Surface.MESSAGES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -10,7 +10,7 @@ import anyio
 import msgspec
 from aiohttp import web
 
-from daemon.alerts.watch import Recent
+from daemon.alerts.alarm import Alarm
 from daemon.faces.peers import Peer, peer_of
 from daemon.faces.refusals import Refusal, RefusalKind
 from daemon.in_force import InForce
@@ -18,6 +18,7 @@ from daemon.lease_desk import LeaseDesk
 from daemon.rehearsals import Rehearsal, Rehearsals
 from daemon.routing.leases import DispatcherView
 from probes.prober import ProbeRequested, ProberMessage
+from state.durations import LONGEST_DRAIN_S
 from state.faults import Fault
 from state.history.recorder import RecorderState
 from state.history.rows import OperationRow, RecorderMessage
@@ -26,7 +27,7 @@ from state.messages import DrainRequested, RegistryMessage, ResumeRequested
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName
 
-__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "existing_target", "json_body", "problem"]
+__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "caller_of", "existing_target", "json_body", "problem"]
 
 T = TypeVar("T")
 _UNREHEARSED: Final = frozenset({Fault.CANCELLED, Fault.INVALID_REQUEST, Fault.CUT})
@@ -57,8 +58,7 @@ class Controls(msgspec.Struct, frozen=True):
     version: str
     started_at: float
     rehearsals: Rehearsals
-    recent: Callable[[], Mapping[str, Recent]]
-    """How the requests of each workload ended lately."""
+    alarm: Alarm
     tail: Tail
 
 
@@ -146,6 +146,9 @@ class Operating:
                 return await self._probe(target, peer, await json_body(request, _Probe))
 
     async def _drain(self, target: TargetName, peer: Peer, asked: _Drain) -> dict[str, Any]:
+        if asked.for_s is not None and asked.for_s > LONGEST_DRAIN_S:
+            message = f"A drain lasts at most ten years, {LONGEST_DRAIN_S:.0f} s; without for_s it lasts until resume."
+            raise problem(RefusalKind.INVALID_REQUEST, message)
         until = None if asked.for_s is None else self._clock() + asked.for_s
         reply: Reply[bool] = Reply()
         self._controls.registry.post(
@@ -174,8 +177,7 @@ class Operating:
         }
 
     def _operator(self, request: web.BaseRequest) -> Peer:
-        connection = request.transport.get_extra_info("socket") if request.transport else None
-        peer = peer_of(connection) if connection is not None else None
+        peer = caller_of(request)
         if peer is None:
             raise problem(RefusalKind.NOT_OPERATOR, "Operating is possible over the Unix socket only, not over TCP.")
         if not self._in_force.operators.admit(peer):
@@ -190,6 +192,12 @@ class Operating:
 def problem(kind: RefusalKind, message: str) -> Problem:
     """Return the exception that answers with a refusal."""
     return Problem(Refusal(kind=kind, message=message))
+
+
+def caller_of(request: web.BaseRequest) -> Peer | None:
+    """Return who made the request, None where it came over TCP."""
+    connection = request.transport.get_extra_info("socket") if request.transport else None
+    return None if connection is None else peer_of(connection)
 
 
 def existing_target(view: DispatcherView, provider: str, model: str) -> TargetName:

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from daemon.alerts.alarm import Alarm
 from daemon.control.operating import problem
+from daemon.faces.peers import Peer
 from daemon.faces.refusals import RefusalKind
 from daemon.routing.leases import DispatcherView
-from state.faults import Fault
+from state.faults import FAULT_RULES, Fault, HealthEffect
 from state.history.rows import AttemptRow, RecorderMessage
 from state.mailbox import Address
 from state.messages import AttemptCompleted, RegistryMessage
@@ -28,6 +30,11 @@ _SERIAL: Final = count(1)
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 _LONGEST_REASON: Final = 200
 _LONGEST_MS: Final = 86_400_000.0
+_ERRORS_FROM: Final = 400
+_KEEPS_OTHERS_AWAY: Final = frozenset(
+    fault for fault, rule in FAULT_RULES.items() if rule.health in {HealthEffect.BLOCKS, HealthEffect.REFUSES}
+)
+"""One report of these keeps everyone from a target, for up to a day: the word of somebody known is needed."""
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,26 +55,31 @@ class Reporting:
         self,
         registry: Address[RegistryMessage],
         recorder: Address[RecorderMessage],
+        alarm: Alarm,
         clock: Callable[[], float],
     ) -> None:
-        """Pass them on to the registry and the history."""
+        """Pass them on to the registry, the history and whoever watches over keys."""
         self._registry = registry
         self._recorder = recorder
+        self._alarm = alarm
         self._clock = clock
 
-    def take(self, report: Report, view: DispatcherView) -> dict[str, Any]:
-        """Take in `report`. Raises Problem where it says nothing, or of a target that there is not."""
-        if (report.ok is True) == (report.fault is not None):
-            raise problem(RefusalKind.INVALID_REQUEST, 'Say either "ok": true or a "fault".')
-        if report.target not in view.routes.places:
-            near = difflib.get_close_matches(report.target, view.routes.places, n=3)
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise problem(RefusalKind.NOT_FOUND, f"There is no target {report.target!r}.{hint}")
+    def take(self, report: Report, peer: Peer | None, view: DispatcherView) -> dict[str, Any]:
+        """Take in `report` of `peer`, who is nobody known over TCP.
+
+        Raises Problem where it says nothing, or of a target that there is not, or what only somebody known may say.
+        """
+        _insist_on_sense(report, view)
+        if peer is None and report.fault in _KEEPS_OTHERS_AWAY:
+            message = (
+                f"{report.fault} keeps everyone from {report.target}: report it over the Unix socket, not over TCP."
+            )
+            raise problem(RefusalKind.FORBIDDEN, message)
         target, now = TargetName(report.target), self._clock()
         outcome = Outcome(
             fault=report.fault,
             status=report.status,
-            reason=_UNPRINTABLE.sub(" ", report.reason).strip()[:_LONGEST_REASON],
+            reason=_signed(report.reason, peer),
             latency_s=report.latency_ms / 1e3,
         )
         request_id = f"rep_{_PROCESS}{next(_SERIAL):012x}"
@@ -75,4 +87,24 @@ class Reporting:
             AttemptCompleted(target=target, outcome=outcome, started_at=now - outcome.latency_s, at=now)
         )
         self._recorder.post(AttemptRow(at=now, request_id=request_id, number=1, target=target, outcome=outcome))
+        self._alarm.attempted(target, outcome)
         return {"target": target, "request_id": request_id, "fault": report.fault}
+
+
+def _insist_on_sense(report: Report, view: DispatcherView) -> None:
+    if (report.ok is True) == (report.fault is not None):
+        raise problem(RefusalKind.INVALID_REQUEST, 'Say either "ok": true or a "fault".')
+    if report.ok and report.status is not None and report.status >= _ERRORS_FROM:
+        message = f'"ok": true and the status {report.status} contradict each other; give a "fault" instead.'
+        raise problem(RefusalKind.INVALID_REQUEST, message)
+    if report.target not in view.routes.places:
+        near = difflib.get_close_matches(report.target, view.routes.places, n=3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise problem(RefusalKind.NOT_FOUND, f"There is no target {report.target!r}.{hint}")
+
+
+def _signed(reason: str, peer: Peer | None) -> str:
+    """Return the reason as one short line that ends with who gave it."""
+    by = f"reported by {peer.name}" if peer is not None else "reported over TCP"
+    said = _UNPRINTABLE.sub(" ", reason).strip()[: _LONGEST_REASON - len(by) - 3]
+    return f"{said} ({by})" if said else by

@@ -10,6 +10,7 @@ from daemon.faces.refusals import LONGEST_RETRY_AFTER_S, Refusal, RefusalKind
 from daemon.relay.calls import Answer, ClientCall, Failed
 from daemon.relay.headers import answer_headers
 from daemon.routing.leases import NoLease, NoLeaseReason
+from daemon.routing.policy import Workload
 from state.faults import FAULT_RULES, Blame
 from state.outcome import Outcome
 from state.targets import TargetName
@@ -20,14 +21,14 @@ Tried = tuple[TargetName, Outcome]
 """A target and how the attempt at it ended."""
 
 
-def too_long(call: ClientCall, tokens: int) -> Refusal | None:
+def too_long(workload: Workload, tokens: int) -> Refusal | None:
     """Return the refusal of a request whose estimated `tokens` are more than the workload allows."""
-    most = call.workload.max_input_tokens
+    most = workload.max_input_tokens
     if most is None or tokens <= most:
         return None
     return Refusal(
         kind=RefusalKind.INPUT_TOO_LONG,
-        message=f"The request has about {tokens} tokens; the workload {call.workload.name} allows "
+        message=f"The request has about {tokens} tokens; the workload {workload.name} allows "
         f"max_input_tokens = {most}. Shorten the input, or raise the limit in the configuration.",
     )
 

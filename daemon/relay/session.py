@@ -73,7 +73,7 @@ class Session:
 
     async def _answer(self) -> Answer | None:
         if self._call.workload.max_input_tokens is not None and (
-            refusal := too_long(self._call, self._course.needs.tokens)
+            refusal := too_long(self._call.workload, self._course.needs.tokens)
         ):
             return await self._last_words.refuse(refusal, self._course.tried)
         while not await self._is_last(result := await self._one_attempt()):

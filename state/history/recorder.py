@@ -259,16 +259,17 @@ class Recorder:
 
     async def _finish(self) -> None:
         """Write what still waits, and leave a file that anyone who may read it can open."""
-        replies = self._take()
-        saved = await self._save()
-        for reply in replies:
-            reply.send(saved)
-        if saved:
-            try:
+        try:
+            replies = self._take()
+            saved = await self._save()
+            for reply in replies:
+                reply.send(saved)
+            if saved:
                 await self._file.finish(round(self._wall() * 1000))
-            except _Trouble as trouble:
-                self._cause = _told(trouble, self._file.path)
-        await self._file.close()
+        except _Trouble as trouble:
+            self._cause = _told(trouble, self._file.path)
+        finally:
+            await self._file.close()  # else its thread would keep a process alive that a bug has ended
 
 
 def _told(trouble: Exception, path: Path) -> str:

@@ -94,6 +94,7 @@ INSERTS: Final = {
 """One statement per table. `OR IGNORE`: one row that the schema refuses must not hold up all others; it is counted."""
 
 _INT64: Final = 2**63
+_FARTHEST_MS: Final = math.nextafter(_INT64, 0.0)
 
 
 def outcome_word(outcome: Outcome) -> str:
@@ -232,11 +233,15 @@ def _fallback(row: FallbackRow) -> Values:
 
 
 def _unix_ms(at: float, offset_s: float) -> int:
-    return round((at + offset_s) * 1000)
+    """Return Unix milliseconds, at most what 64 bits hold, and 0 for what is no time."""
+    unix_ms = (at + offset_s) * 1000
+    if math.isnan(unix_ms):
+        return 0
+    return round(max(-_FARTHEST_MS, min(_FARTHEST_MS, unix_ms)))
 
 
 def _unix_ms_or_none(at: float | None, offset_s: float) -> int | None:
-    return None if at is None or math.isinf(at) else _unix_ms(at, offset_s)
+    return None if at is None or not math.isfinite(at) else _unix_ms(at, offset_s)
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -69,6 +69,17 @@ def test_status_shows_every_target_and_ends_with_1_where_something_is_wrong(
     assert main(["resume", "one/m", "--socket", str(daemon.socket)]) == 0
 
 
+@pytest.mark.parametrize("lasting", ["99999999999999999999d", "3653d"])
+def test_a_drain_lasts_at_most_ten_years(daemon: Daemon, capsys: pytest.CaptureFixture[str], lasting: str) -> None:
+    """Law: a slip of the key is a usage error, and ends nobody's daemon."""
+    assert main(["drain", "two/m", "--for", lasting, "--socket", str(daemon.socket)]) == 2
+    assert "at most ten years" in capsys.readouterr().err
+    answer = daemon.ask("POST", "/fairlead/v1/targets/two/m/drain", {"for_s": 1.7e308})
+    assert (answer.status, "at most ten years" in answer.json()["detail"]) == (400, True)
+    assert not daemon.target("two/m")["drained"]
+    assert daemon.chat("chat").status == 200
+
+
 def test_a_failed_probe_ends_with_1(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     """Law: what was asked for and failed is no success."""
     simulate(daemon, "two", "m", outage="refuse")

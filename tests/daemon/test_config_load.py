@@ -213,6 +213,26 @@ def test_a_base_url_that_leads_nowhere_is_a_mistake_and_is_not_repeated(
     assert "sk-hidden" not in problem
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('webhook = "http://hooks..example/sk-hidden"', "webhook cannot be used"),
+        ('webhook = "https://[bad/sk-hidden"', "webhook cannot be used"),
+        ('webhook = "http://127.0.0.1:99999/sk-hidden"', "webhook cannot be used"),
+        ('webhook = "http://:80/sk-hidden"', "webhook cannot be used"),
+        ('webhook = "http://a\\u0000b/sk-hidden"', "webhook must be"),
+        ('webhook = "gopher://a/sk-hidden"', "webhook must be"),
+        ('command = ["/bin/true", "a\\u0000b"]', "NUL"),
+        ('command = [""]', "names no program"),
+    ],
+)
+def test_an_alert_that_could_go_nowhere_is_a_mistake(tmp_path: Path, line: str, words: str) -> None:
+    """Law: what could not be delivered is refused when it is read, without the token that it holds."""
+    (problem,) = _problems(tmp_path, f"{_BASE}[alerts]\n{line}\n")
+    assert words in problem
+    assert "sk-hidden" not in problem
+
+
 def test_a_key_pasted_where_its_variables_name_belongs_is_not_repeated(tmp_path: Path) -> None:
     """Law: no mistake makes a problem show a key."""
     (problem,) = _problems(tmp_path, _BASE.replace("models", 'api_key = "${env:sk-live-1234567890}"\nmodels', 1))

@@ -230,3 +230,18 @@ def test_a_kill_loses_at_most_the_last_quarter_second_and_the_file_stays_whole(p
         assert read(path, "SELECT count(*) FROM attempt") == [(saved + 1,)]
 
     anyio.run(main)
+
+
+def test_a_recorder_that_a_bug_ends_leaves_no_thread_behind(path: Path) -> None:
+    """Whatever is raised at the end, the file is closed: its thread would keep the process alive."""
+    times, recorders = [WALL], []
+
+    async def main() -> None:
+        async with recording(path, clock=lambda: times[-1]) as at_work:
+            assert await at_work.flush()
+            recorders.append(at_work.recorder)
+            times.append(float("nan"))
+
+    with pytest.raises(BaseExceptionGroup):
+        anyio.run(main)
+    assert not recorders[0]._file.is_open

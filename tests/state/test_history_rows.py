@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from contextlib import closing
 from importlib import resources
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.history.migrations import open_history
-from state.history.rows import AttemptRow, RequestRow
+from state.history.rows import AlertRow, AttemptRow, OperationRow, RequestRow
 from state.history.tables import Gap, SampledDecision
 from state.outcome import Outcome, Usage
 from tests.rigs.histories import FLAKY, STEADY, attempt, every_row, fill
@@ -121,3 +122,15 @@ def test_nothing_that_a_client_or_provider_sends_can_be_refused(
         fill(connection, (request, tried, decision))
         for table in ("request", "attempt", "decision"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)  # noqa: S608
+
+
+@pytest.mark.parametrize("until", [1e308, -1e308, 1e16, math.inf, math.nan])
+def test_no_time_however_far_is_refused_by_the_file(until: float) -> None:
+    """A STRICT table takes 64 bits: what lies beyond becomes the last moment that it can hold."""
+    with closing(in_memory()) as connection:
+        row = OperationRow(at=1.0, verb="drain", target=STEADY, by="ada", until=until)
+        fill(connection, (row, AlertRow(at=until, kind="credential", workload=None, target=STEADY, message="x")))
+        ((at_ms, until_ms),) = connection.execute("SELECT at_ms, until_ms FROM operation").fetchall()
+        assert at_ms == 1000
+        assert until_ms is None or abs(until_ms) >= 1e18
+        assert connection.execute("SELECT count(*) FROM alert").fetchone() == (1,)
