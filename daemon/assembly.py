@@ -154,6 +154,7 @@ class Assembly:
             prober=self.boxes.prober.address,
             recorder=self.boxes.recorder.address,
             recorder_state=lambda: self.recorder.state,
+            spent_usd=self.prober.spent_usd,
             reload=self.reload.by,
             version=VERSION,
             started_at=self.clock(),

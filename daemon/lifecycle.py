@@ -21,6 +21,7 @@ from daemon.listening import Listeners, Servers
 from daemon.notify import Notifier
 from daemon.simulation import Simulation, placed
 from daemon.sockets import ListenError
+from probes.canaries import Spent
 from state.history.recollection import Recollection, recollect
 from state.standing import HealthSnapshot, Standing
 
@@ -81,7 +82,7 @@ async def _live(
     async with anyio.create_task_group() as tasks:
         simulation = Simulation(tasks, random.SystemRandom().getrandbits(32))
         await simulation.follow(configuration.providers.values())
-        assembly = Assembly(configuration, Past(places.history, past.remembered, load), simulation)
+        assembly = Assembly(configuration, Past(places.history, past.remembered, load, _spent(past)), simulation)
         for actor in assembly.actors:
             tasks.start_soon(actor.run, name=type(actor).__name__)
         view = await assembly.desk.view()
@@ -93,6 +94,10 @@ async def _live(
         await _until_told_to_end(assembly, notifier)
         await _end(assembly, servers, notifier)
         tasks.cancel_scope.cancel()
+
+
+def _spent(past: Recollection) -> tuple[Spent, ...]:
+    return tuple(Spent(paid.target, paid.at, paid.usd) for paid in past.paid_probes)
 
 
 def _say_recalled(past: Recollection) -> None:

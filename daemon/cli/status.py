@@ -13,7 +13,19 @@ from daemon.cli.tables import render_table
 
 __all__ = ["configure", "run"]
 
-_COLUMNS = ("TARGET", "STANDING", "EXPECTED", "P50", "P95", "SUCCESS", "IN FLIGHT", "LEFT", "HEADROOM", "WHY")
+_COLUMNS = (
+    "TARGET",
+    "STANDING",
+    "FIRST TOKEN",
+    "PACE",
+    "P50",
+    "P95",
+    "SUCCESS",
+    "IN FLIGHT",
+    "LEFT",
+    "HEADROOM",
+    "WHY",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +72,9 @@ def _print_status(status: dict[str, Any]) -> None:
         print()
     print(_table(status["targets"]))
     print()
+    for canaries in status["canaries"]:
+        spent, most = canaries["spent_usd"], canaries["usd_per_day"]
+        print(f"canaries at {canaries['provider']}: ${spent:.4f} of ${most:g} in 24 hours")
     for workload in status["workloads"]:
         mark = " (default)" if workload["default"] else ""
         waiting = f", {workload['waiting']} waiting" if workload["waiting"] else ""
@@ -83,7 +98,7 @@ def _row(target: dict[str, Any]) -> tuple[object, ...]:
     return (
         target["target"],
         standing,
-        _ms(target["expected_ms"]),
+        *_estimate(target["estimate"]),
         _ms(target["p50_ms"]),
         _ms(target["p95_ms"]),
         None if ratio is None else f"{ratio * 100:.0f}%",
@@ -92,6 +107,14 @@ def _row(target: dict[str, Any]) -> tuple[object, ...]:
         _headroom(target["headroom"]),
         why,
     )
+
+
+def _estimate(told: dict[str, Any] | None) -> tuple[str | None, str | None]:
+    """Return the first token with its uncertainty, such as `412ms ±12%`, and the pace, such as `80/s`."""
+    if told is None:
+        return None, None
+    pace = None if told["tokens_per_second"] is None else f"{told['tokens_per_second']:.0f}/s"
+    return f"{told['first_token_ms']:.0f}ms ±{told['uncertainty'] * 100:.0f}%", pace
 
 
 def _headroom(told: dict[str, Any] | None) -> str | None:

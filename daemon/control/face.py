@@ -126,6 +126,7 @@ class ControlFace:
             "rehearsals": [msgspec.to_builtins(order) for order in self._controls.rehearsals.pending()],
             "targets": [picture.target_picture(health, view, now) for health in view.snapshot.targets.values()],
             "workloads": workloads,
+            "canaries": picture.canaries_picture(self._in_force.configuration.providers, self._controls.spent_usd),
             "history": picture.history_picture(state),
             "config": {"source": self._in_force.configuration.source, "stale": bool(self._in_force.stale)},
         }

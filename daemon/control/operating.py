@@ -53,6 +53,8 @@ class Controls(msgspec.Struct, frozen=True):
     prober: Address[ProberMessage]
     recorder: Address[RecorderMessage]
     recorder_state: Callable[[], RecorderState]
+    spent_usd: Callable[[str], float]
+    """What the canaries at a provider have cost within 24 hours."""
     reload: Callable[[str], Awaitable[tuple[str, ...]]]
     """Swaps the configuration on behalf of the named user; returns the problems, none where it is in force."""
     version: str

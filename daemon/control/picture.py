@@ -5,7 +5,8 @@ Times are given as what is left of them, in seconds, and latencies in millisecon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -13,14 +14,17 @@ from daemon.alerts.watch import Recent
 from daemon.in_force import InForce
 from daemon.routing.availability import available_targets
 from daemon.routing.leases import Candidate, Choice, DispatcherView
+from probes.policy import ProbeSetting, Provider
 from state.faults import Fault
 from state.history.recorder import RecorderState
+from state.latency.level import variance_at
 from state.quota import Account
 from state.standing import Standing, TargetHealth
 from state.targets import split_target
 
 __all__ = [
     "base_urls",
+    "canaries_picture",
     "degraded_problems",
     "history_picture",
     "problems",
@@ -51,6 +55,7 @@ def target_picture(health: TargetHealth, view: DispatcherView, now: float) -> di
         "drained": health.drained,
         "drain_reason": health.drain_reason,
         "drained_for_s": _left(health.drained_until, now) if health.drained else None,
+        "estimate": _estimate(health, now),
         "expected_ms": _ms(health.expected_s),
         "p50_ms": _ms(health.p50_s),
         "p95_ms": _ms(health.p95_s),
@@ -63,6 +68,31 @@ def target_picture(health: TargetHealth, view: DispatcherView, now: float) -> di
         "headroom": _headroom(health, view, now),
         "last_fault": health.last_fault.value if health.last_fault else None,
     }
+
+
+def _estimate(health: TargetHealth, now: float) -> dict[str, Any] | None:
+    """Return what is believed of a target's latency, and how surely; None where nothing is known of it."""
+    first, pace, knee = health.estimator.first, health.estimator.pace, health.estimator.knee
+    if not first.count:
+        return None
+    return {
+        "first_token_ms": _ms(math.exp(first.mean) * first.tail),
+        "uncertainty": round(math.exp(math.sqrt(variance_at(first, now))) - 1.0, 3),
+        "tokens_per_second": round(math.exp(-pace.mean) / pace.tail, 1) if pace.count else None,
+        "errors": round(health.reliability.error_share(now), 4),
+        "at_once": round(knee.at_once, 1) if knee.known else None,
+        "cold_start_ms": _ms(health.estimator.cold.extra_s or None),
+        "slow_start_limit": health.limit,
+    }
+
+
+def canaries_picture(providers: Mapping[str, Provider], spent_usd: Callable[[str], float]) -> list[dict[str, Any]]:
+    """Return what the canaries of each provider have cost within 24 hours, and may cost, in dollars."""
+    return [
+        {"provider": name, "spent_usd": round(spent_usd(name), 6), "usd_per_day": provider.probe.usd_per_day}
+        for name, provider in providers.items()
+        if provider.probe.kind is ProbeSetting.CANARY
+    ]
 
 
 def _headroom(health: TargetHealth, view: DispatcherView, now: float) -> dict[str, Any] | None:
@@ -164,9 +194,14 @@ def route_picture(choice: Choice, view: DispatcherView, base_urls: dict[str, str
         "base_url": base_urls.get(provider) if provider else None,
         "dialect": place.dialect.value if place else None,
         "decision": choice.reason,
-        "expected_latency_ms": _ms(health.expected_s) if health else None,
+        "expected_latency_ms": _ms(_expected_s(choice)) if health else None,
         "candidates": [_candidate_picture(candidate) for candidate in choice.candidates],
     }
+
+
+def _expected_s(choice: Choice) -> float | None:
+    terms = next((each.terms for each in choice.candidates if each.target == choice.chosen), {})
+    return terms.get("expected_s")
 
 
 def _candidate_picture(candidate: Candidate) -> dict[str, Any]:

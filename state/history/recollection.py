@@ -27,7 +27,7 @@ from state.remembered import Remembered
 from state.standing import Standing
 from state.targets import TargetName
 
-__all__ = ["EVIDENCE_AGE_S", "EVIDENCE_LIMIT", "Recollection", "recollect"]
+__all__ = ["EVIDENCE_AGE_S", "EVIDENCE_LIMIT", "PaidProbe", "Recollection", "recollect"]
 
 EVIDENCE_AGE_S: Final = 600.0
 """Older outcomes say nothing about now."""
@@ -53,7 +53,18 @@ FROM probe WHERE target = :target AND at_ms BETWEEN :from_ms AND :to_ms ORDER BY
 _ESTIMATED_SINCE: Final = 3
 """The schema from which on beliefs are kept."""
 _BELIEF: Final = "SELECT at_ms, belief FROM estimate WHERE target = ?"
+_PAID: Final = "SELECT target, at_ms, cost_usd FROM probe WHERE at_ms > ? AND cost_usd > 0"
+_DAY_S: Final = 86_400.0
 _LAST_RUN: Final = "SELECT ended_ms FROM run ORDER BY id DESC LIMIT 1"
+
+
+class PaidProbe(msgspec.Struct, frozen=True):
+    """A probe that cost something."""
+
+    target: TargetName
+    at: float
+    """Monotonic seconds."""
+    usd: float
 
 
 class Recollection(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +75,8 @@ class Recollection(msgspec.Struct, frozen=True, kw_only=True):
     cooling: int = 0
     """How many of them were cooling."""
     drained: int = 0
+    paid_probes: tuple[PaidProbe, ...] = ()
+    """What was paid for probes within the last 24 hours."""
     outcomes: int = 0
     """How many outcomes came back, over all targets."""
     unclean: bool = False
@@ -116,10 +129,15 @@ def _recollect(
     every = {target: _remember(connection, clock, target, policy) for target, policy in policies.items()}
     remembered = {target: one for target, one in every.items() if one != Remembered(target=target)}
     last_run = connection.execute(_LAST_RUN).fetchone()
+    day_ago_ms = round((clock.wall_now - _DAY_S) * 1000)
+    paid = [
+        PaidProbe(TargetName(row[0]), clock.past(row[1]), row[2]) for row in connection.execute(_PAID, (day_ago_ms,))
+    ]
     return Recollection(
         remembered=remembered,
         cooling=sum(one.standing is Standing.COOLING for one in remembered.values()),
         drained=sum(one.drained for one in remembered.values()),
+        paid_probes=tuple(paid),
         outcomes=sum(len(one.evidence) for one in remembered.values()),
         unclean=last_run is not None and last_run[0] is None,
     )
