@@ -146,21 +146,24 @@ class Dispatcher:
     def _serve_line(self, now: float) -> None:
         """Grant what can be granted, oldest first in each line, and refuse whose time is over.
 
-        A waiter who asks for the same as one who just got nothing is passed over without asking again.
+        A waiter who asks for the same as one who just got nothing is passed over without asking again; nobody is
+        refused without having been looked at.
         """
         for line in self._waiting.values():
             hopeless: set[Hashable] = set()
             for waiter in list(line.values()):
-                query = waiter.request.query
-                choice = self._choose(query, now) if query.kind not in hopeless else None
-                if choice is not None and choice.chosen is not None:
+                query, over = waiter.request.query, now >= waiter.deadline
+                if query.kind in hopeless and not over:
+                    continue
+                choice = self._choose(query, now)
+                if choice.chosen is not None:
                     del line[waiter.request.ticket]
                     self._grant(waiter.request, choice, choice.chosen, now - waiter.since)
                     continue
                 hopeless.add(query.kind)
-                if now >= waiter.deadline:
+                if over:
                     del line[waiter.request.ticket]
-                    self._refuse(waiter, choice or self._choose(query, now), self._why_not(query), now)
+                    self._refuse(waiter, choice, self._why_not(query), now)
 
     def _choose(self, query: RouteQuery, now: float) -> Choice:
         if query.last_resort is not None and self._retries < 1.0:

@@ -65,7 +65,8 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> Hashable:
         """What it has in common with those that the same targets can take."""
-        terms = (self.surface, self.tried, self.last_resort, self.elsewhere)
+        workload = self.workload
+        terms = (workload.targets, workload.strategy, self.surface, self.tried, self.last_resort, self.elsewhere)
         return (*terms, self.fallback_on, self.needs, self.more_than)
 
 
