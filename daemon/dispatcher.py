@@ -152,7 +152,7 @@ class Dispatcher:
         for line in self._waiting.values():
             hopeless: set[Hashable] = set()
             for waiter in list(line.values()):
-                query, over = waiter.request.query, now >= waiter.deadline
+                query, over = waiter.request.query, self._must_go(waiter, now)
                 if query.kind in hopeless and not over:
                     continue
                 choice = self._choose(query, now)
@@ -166,10 +166,18 @@ class Dispatcher:
                     self._refuse(waiter, choice, self._why_not(query), now)
 
     def _choose(self, query: RouteQuery, now: float) -> Choice:
-        if query.last_resort is not None and self._retries < 1.0:
-            query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        return choose(query, self._routes, self._known, self._traffic.load(turn, now), now)
+        return choose(self._affordable(query), self._routes, self._known, self._traffic.load(turn, now), now)
+
+    def _earliest_ready(self, query: RouteQuery, now: float) -> float | None:
+        load = self._traffic.load(_NO_TURN, now)
+        return earliest_ready(self._affordable(query), self._routes, self._known, load, now)
+
+    def _affordable(self, query: RouteQuery) -> RouteQuery:
+        """Return what is left of the query where the budget for retries is spent: all but the retry."""
+        if query.last_resort is None or self._retries >= 1.0:
+            return query
+        return replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
 
     @property
     def _known(self) -> HealthSnapshot:
@@ -195,9 +203,7 @@ class Dispatcher:
             if last.chosen is not None:
                 self._grant(waiter.request, last, last.chosen, now - waiter.since)
                 return
-        ready_at = earliest_ready(
-            waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN, now), now
-        )
+        ready_at = self._earliest_ready(waiter.request.query, now)
         retry_after_s = None if ready_at is None else ready_at - now
         waiter.request.reply.send(
             NoLease(reason=reason, choice=choice, retry_after_s=retry_after_s, waited_s=now - waiter.since)
@@ -207,16 +213,21 @@ class Dispatcher:
         """Whether some target may become available before the waiter's time is over."""
         if self._snapshot is None:
             return True
-        ready_at = earliest_ready(
-            waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN, now), now
-        )
+        ready_at = self._earliest_ready(waiter.request.query, now)
         return ready_at is not None and ready_at < waiter.deadline
 
+    def _must_go(self, waiter: _Waiter, now: float) -> bool:
+        """Whether waiting is over: the time is, or it was for a retry that others have used the budget up for."""
+        query = waiter.request.query
+        return now >= waiter.deadline or (self._affordable(query) is not query and not self._may_wait(waiter, now))
+
     def _why_not(self, query: RouteQuery) -> NoLeaseReason:
+        query = self._affordable(query)
         places = [self._routes.places[target] for target in query.workload.targets if target in self._routes.places]
         if not any(speaks(place.dialect, query.surface) for place in places):
             return NoLeaseReason.INCOMPATIBLE
-        if set(query.workload.targets) <= set(query.tried):
+        nowhere = query.last_resort is None and not query.elsewhere
+        if nowhere or set(query.workload.targets) <= set(query.tried):
             return NoLeaseReason.EXHAUSTED
         return NoLeaseReason.NO_TARGET
 

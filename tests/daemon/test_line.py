@@ -1,4 +1,4 @@
-"""The dispatcher's line in virtual time: nobody is locked out by those who wait for something else, and none starves."""
+"""The dispatcher's line in virtual time: who waits for something else locks nobody out, and nobody starves."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 from msgspec.structs import replace
 
-from daemon.dispatcher import Dispatcher
-from daemon.routing.leases import Lease, LeaseReleased, LeaseRequested, NoLease, RouteQuery
+from daemon.dispatcher import RETRY_RESERVE, Dispatcher
+from daemon.routing.leases import Lease, LeaseReleased, LeaseRequested, NoLease, NoLeaseReason, RouteQuery
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from probes.policy import Dialect
 from probes.surfaces import Surface
@@ -19,7 +19,7 @@ from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
 from tests.rigs.virtual_time import run_virtual
 
-A, BIG = TargetName("a/m"), TargetName("big/m")
+A, B, BIG = TargetName("a/m"), TargetName("b/m"), TargetName("big/m")
 
 
 def workload(name: str = "w", *targets: TargetName, **more: object) -> Workload:
@@ -95,3 +95,53 @@ def test_who_waits_for_the_stronger_model_keeps_nobody_from_the_others() -> None
         assert room.answered() == [3]
 
     in_room(scene, {A: 1, BIG: 1})
+
+
+def test_a_retry_that_is_not_paid_for_is_refused_at_once_and_takes_no_place_in_line() -> None:
+    """An empty retry budget ends the request: the target may be free, but not for a retry."""
+    asked = query(workload("w", A, max_waiting=1), number=2, last_resort=A)
+
+    async def scene(room: Room) -> None:
+        for ticket in range(int(RETRY_RESERVE)):
+            assert room.at_once(ticket, asked)
+        await room.ask(100, asked)
+        refused = await room.replies[100].wait()
+        assert isinstance(refused, NoLease)
+        assert (refused.reason, refused.retry_after_s, refused.waited_s) == (NoLeaseReason.EXHAUSTED, None, 0.0)
+        await room.ask(101, query(asked.workload))
+        assert isinstance(await room.replies[101].wait(), Lease)
+
+    in_room(scene, {A: 100})
+
+
+def test_a_retry_whose_budget_is_spent_while_it_waits_waits_no_longer() -> None:
+    """Who stands in line for a retry is refused as soon as others have used the budget up."""
+    waits = query(workload("w", A), number=2, last_resort=A)
+    others = query(workload("v", B), number=2, last_resort=B)
+
+    async def scene(room: Room) -> None:
+        assert room.at_once(1, query(waits.workload))
+        await room.ask(2, waits)
+        for ticket in range(10, 10 + int(RETRY_RESERVE)):
+            await room.ask(ticket, others)
+        assert 2 in room.answered()
+        refused = await room.replies[2].wait()
+        assert isinstance(refused, NoLease)
+        assert refused.reason is NoLeaseReason.EXHAUSTED
+
+    in_room(scene, {A: 1, B: 100})
+
+
+def test_a_retry_that_may_go_nowhere_else_is_exhausted_without_a_budget() -> None:
+    """The other target is no reason to wait where the workload does not fall back on what happened."""
+    asked = query(workload("w", A, B), number=2, last_resort=A, elsewhere=False)
+
+    async def scene(room: Room) -> None:
+        for ticket in range(int(RETRY_RESERVE)):
+            assert room.at_once(ticket, asked)
+        await room.ask(100, asked)
+        refused = await room.replies[100].wait()
+        assert isinstance(refused, NoLease)
+        assert refused.reason is NoLeaseReason.EXHAUSTED
+
+    in_room(scene, {A: 100, B: 100})
