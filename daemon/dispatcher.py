@@ -6,9 +6,9 @@ from collections.abc import Hashable
 from typing import Final, assert_never
 
 import anyio
-import msgspec
 from msgspec.structs import replace
 
+from daemon.line import Line, Waiter
 from daemon.routing.leases import (
     Choice,
     DispatcherMessage,
@@ -43,14 +43,6 @@ _NOTHING_KNOWN = HealthSnapshot()
 _NO_TURN = Turn()
 
 
-class _Waiter(msgspec.Struct, frozen=True):
-    """A request in line."""
-
-    request: LeaseRequested
-    since: float
-    deadline: float
-
-
 class Dispatcher:
     """Owns the leases, the line and the newest snapshot; everything it decides is `choose`'s decision."""
 
@@ -63,14 +55,14 @@ class Dispatcher:
         self._traffic = Traffic()
         self._turns: dict[str, int] = {}
         self._retries = RETRY_RESERVE
-        self._waiting: dict[str, dict[int, _Waiter]] = {}
+        self._line = Line()
         self._looked_at = 0.0
         self._curious: list[Reply[DispatcherView]] = []
 
     async def run(self) -> None:
         """Serve the mailbox until cancelled."""
         while True:
-            if any(self._waiting.values()):
+            if self._line:
                 with anyio.CancelScope(deadline=self._next_wake()):
                     await self._mailbox.arrival()
             else:
@@ -78,15 +70,15 @@ class Dispatcher:
             now = self._looked_at = anyio.current_time()
             for message in self._mailbox.take_all():
                 self._handle(message, now)
-            if any(self._waiting.values()):
+            if self._line:
                 self._serve_line(now)
 
     def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | None:
-        """Return a lease at once where nobody of the workload waits and a target is available, else None.
+        """Return a lease at once where a target is available and nobody waits for what the query may take, else None.
 
         Called by a session on its own turn; the state stays the dispatcher's, and only its methods touch it.
         """
-        if self._snapshot is None or self._waiting.get(query.workload.name):
+        if self._snapshot is None or self._line.stands_before(query):
             return None
         self._looked_at = now
         choice = self._choose(query, now)
@@ -94,7 +86,7 @@ class Dispatcher:
 
     def take_back(self, ticket: int) -> bool:
         """Take a lease back at once; False where somebody waits and the line must be served."""
-        if any(self._waiting.values()) or ticket not in self._traffic:
+        if self._line or ticket not in self._traffic:
             return False
         self._released(ticket)
         return True
@@ -123,47 +115,49 @@ class Dispatcher:
                 assert_never(message)
 
     def _requested(self, request: LeaseRequested, now: float) -> None:
-        workload = request.query.workload
-        line = self._waiting.setdefault(workload.name, {})
-        if not line and self._snapshot is not None:
-            choice = self._choose(request.query, now)
-            if choice.chosen is not None:
-                self._grant(request, choice, choice.chosen, 0.0)
-                return
-        waiter = _Waiter(request, now, min(request.query.deadline, now + workload.max_wait))
-        if len(line) >= workload.max_waiting:
-            self._refuse(waiter, self._choose(request.query, now), NoLeaseReason.QUEUE_FULL, now)
-        elif self._may_wait(waiter, now):
-            line[request.ticket] = waiter
+        query, workload = request.query, request.query.workload
+        choice = self._choose(query, now)
+        behind = self._line.stands_before(query)
+        if behind and choice.chosen is not None and self._line.length(workload.name) >= workload.max_waiting:
+            # Nobody is refused for a full line while a target is free, and nobody overtakes: so those in line first.
+            self._serve_line(now)
+            choice, behind = self._choose(query, now), False
+        if choice.chosen is not None and not behind:
+            self._grant(request, choice, choice.chosen, 0.0)
+            return
+        waiter = Waiter(request, now, min(query.deadline, now + workload.max_wait))
+        if not self._may_wait(waiter, now):
+            self._refuse(waiter, choice, self._why_not(query), now)
+        elif self._line.length(workload.name) >= workload.max_waiting:
+            self._refuse(waiter, choice, NoLeaseReason.QUEUE_FULL, now)
         else:
-            self._refuse(waiter, self._choose(request.query, now), self._why_not(request.query), now)
+            self._line.join(waiter)
 
     def _released(self, ticket: int) -> None:
         if not self._traffic.end(ticket, self._looked_at):
-            for line in self._waiting.values():
-                line.pop(ticket, None)
+            self._line.leave(ticket)
 
     def _serve_line(self, now: float) -> None:
-        """Grant what can be granted, oldest first in each line, and refuse whose time is over.
+        """Grant what can be granted, oldest first over all workloads, and refuse whose time is over.
 
         A waiter who asks for the same as one who just got nothing is passed over without asking again; nobody is
         refused without having been looked at.
         """
-        for line in self._waiting.values():
-            hopeless: set[Hashable] = set()
-            for waiter in list(line.values()):
-                query, over = waiter.request.query, self._must_go(waiter, now)
-                if query.kind in hopeless and not over:
-                    continue
-                choice = self._choose(query, now)
-                if choice.chosen is not None:
-                    del line[waiter.request.ticket]
-                    self._grant(waiter.request, choice, choice.chosen, now - waiter.since)
-                    continue
-                hopeless.add(query.kind)
-                if over:
-                    del line[waiter.request.ticket]
-                    self._refuse(waiter, choice, self._why_not(query), now)
+        hopeless: set[Hashable] = set()
+        for waiter in self._line.oldest_first():
+            query, over = waiter.request.query, self._must_go(waiter, now)
+            kind = query.kind
+            if kind in hopeless and not over:
+                continue
+            choice = self._choose(query, now)
+            if choice.chosen is not None:
+                self._line.leave(waiter.request.ticket)
+                self._grant(waiter.request, choice, choice.chosen, now - waiter.since)
+                continue
+            hopeless.add(kind)
+            if over:
+                self._line.leave(waiter.request.ticket)
+                self._refuse(waiter, choice, self._why_not(query), now)
 
     def _choose(self, query: RouteQuery, now: float) -> Choice:
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
@@ -197,7 +191,7 @@ class Dispatcher:
             self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s, departure=departure)
 
-    def _refuse(self, waiter: _Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
+    def _refuse(self, waiter: Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
         if reason is NoLeaseReason.NO_TARGET and self._snapshot is not None:
             last = self._choose(replace(waiter.request.query, desperate=True), now)
             if last.chosen is not None:
@@ -209,14 +203,14 @@ class Dispatcher:
             NoLease(reason=reason, choice=choice, retry_after_s=retry_after_s, waited_s=now - waiter.since)
         )
 
-    def _may_wait(self, waiter: _Waiter, now: float) -> bool:
+    def _may_wait(self, waiter: Waiter, now: float) -> bool:
         """Whether some target may become available before the waiter's time is over."""
         if self._snapshot is None:
             return True
         ready_at = self._earliest_ready(waiter.request.query, now)
         return ready_at is not None and ready_at < waiter.deadline
 
-    def _must_go(self, waiter: _Waiter, now: float) -> bool:
+    def _must_go(self, waiter: Waiter, now: float) -> bool:
         """Whether waiting is over: the time is, or it was for a retry that others have used the budget up for."""
         query = waiter.request.query
         return now >= waiter.deadline or (self._affordable(query) is not query and not self._may_wait(waiter, now))
@@ -233,7 +227,7 @@ class Dispatcher:
 
     def _next_wake(self) -> float:
         """When the first waiter's time is over, or a block that stands in somebody's way ends."""
-        deadlines = [waiter.deadline for line in self._waiting.values() for waiter in line.values()]
+        deadlines = [waiter.deadline for waiter in self._line.oldest_first()]
         ends = (end for health in self._known.targets.values() for end in (health.blocked_until, health.trial_from))
         return min([*deadlines, *(end for end in ends if end is not None and end > self._looked_at)])
 
@@ -246,7 +240,7 @@ class Dispatcher:
                 snapshot=self._snapshot,
                 routes=self._routes,
                 in_flight=dict(self._traffic.targets),
-                waiting={name: len(line) for name, line in self._waiting.items() if line},
+                waiting=self._line.lengths,
             )
             reply.send(view)
         self._curious.clear()

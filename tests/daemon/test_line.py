@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import anyio
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from daemon.dispatcher import RETRY_RESERVE, Dispatcher
@@ -145,3 +147,85 @@ def test_a_retry_that_may_go_nowhere_else_is_exhausted_without_a_budget() -> Non
         assert refused.reason is NoLeaseReason.EXHAUSTED
 
     in_room(scene, {A: 100, B: 100})
+
+
+def test_no_workload_starves_another_at_a_provider_that_they_share() -> None:
+    """Whoever asks most is served in the order of asking all the same."""
+    often, seldom = workload("often", A), workload("seldom", A)
+
+    async def scene(room: Room) -> None:
+        assert room.at_once(1, query(often))
+        await room.ask(2, query(often))
+        await room.ask(3, query(seldom))
+        for ticket in range(4, 10):
+            await room.ask(ticket, query(often))
+        for ticket in range(1, 9):
+            await room.give_back(ticket)
+            assert room.answered() == list(range(2, ticket + 2))
+
+    in_room(scene, {A: 1})
+
+
+def test_who_comes_just_as_a_target_is_given_back_waits_behind_another_workloads_line() -> None:
+    """Law: among equals who came first is served first, whatever the workload."""
+    first, second = workload("first", A), workload("second", A, B)
+
+    async def scene(room: Room) -> None:
+        assert room.at_once(1, query(first))
+        await room.ask(2, query(first))
+        room.box.put(LeaseReleased(ticket=1))
+        assert room.at_once(3, query(second)) is None
+        await room.ask(3, query(second))
+        leases = [await room.replies[ticket].wait() for ticket in (2, 3)]
+        assert [each.target for each in leases if isinstance(each, Lease)] == [A, B]
+
+    in_room(scene, {A: 1, B: 1})
+
+
+def test_a_line_for_one_provider_keeps_nobody_from_the_others() -> None:
+    """At once, where no provider is shared; in the same turn, where the one that is shared is not the one that is."""
+
+    async def scene(room: Room) -> None:
+        assert room.at_once(1, query(workload("w", A)))
+        await room.ask(2, query(workload("w", A)))
+        assert room.at_once(3, query(workload("v", B)))
+        assert room.at_once(4, query(workload("w", A, B), tried=(A,)))
+        assert room.at_once(5, query(workload("v", A, B))) is None
+        await room.ask(5, query(workload("v", A, B)))
+        assert room.answered() == [5]
+
+    in_room(scene, {A: 1, B: 3})
+
+
+def test_a_full_line_refuses_nobody_whom_a_free_target_can_take() -> None:
+    """Those in line wait for what the request does not need; and where they do not, they come first."""
+    asked = workload("w", A, B, max_waiting=1)
+
+    async def scene(room: Room) -> None:
+        assert room.at_once(1, query(workload("w", A)))
+        await room.ask(2, query(asked, tried=(B,), number=2))
+        await room.ask(3, query(asked))
+        assert room.answered() == [3]
+        room.box.put(LeaseReleased(ticket=1))
+        await room.ask(4, query(asked))
+        assert all([isinstance(await room.replies[ticket].wait(), Lease) for ticket in (2, 4)])
+
+    in_room(scene, {A: 1, B: 2})
+
+
+@given(st.lists(st.sampled_from(["one", "two", "back"]), max_size=60))
+def test_whatever_comes_in_whatever_order_equals_are_served_as_they_came(events: list[str]) -> None:
+    """Law: the order of leases is the order of asking, over all workloads of one target."""
+
+    async def scene(room: Room) -> None:
+        asked, back = 0, 0
+        for event in events:
+            if event != "back":
+                asked += 1
+                await room.ask(asked, query(workload(event, A)))
+            elif back < len(room.answered()):
+                back += 1
+                await room.give_back(back)
+            assert room.answered() == list(range(1, min(asked, back + 2) + 1))
+
+    in_room(scene, {A: 2})
