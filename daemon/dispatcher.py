@@ -185,10 +185,11 @@ class Dispatcher:
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
+            if query.workload.strategy is Strategy.ROUND_ROBIN:
+                # Only a request's first attempt is a turn: what comes after it may have other targets, or none left.
+                self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         elif target == query.last_resort:
             self._retries -= 1.0
-        if query.workload.strategy is Strategy.ROUND_ROBIN:
-            self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         return Lease(ticket=ticket, target=target, choice=choice, waited_s=waited_s, departure=departure)
 
     def _refuse(self, waiter: Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:

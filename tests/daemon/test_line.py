@@ -213,6 +213,19 @@ def test_a_full_line_refuses_nobody_whom_a_free_target_can_take() -> None:
     in_room(scene, {A: 1, B: 2})
 
 
+def test_an_escalation_is_nobodys_turn() -> None:
+    """Round robin goes on from where the last request began, whatever became of that request."""
+    turns = workload("w", A, B, strategy=Strategy.ROUND_ROBIN, escalate=BIG)
+    escalated = query(replace(turns, targets=(BIG,)), number=2)
+
+    async def scene(room: Room) -> None:
+        asked = [query(turns), escalated, query(turns, number=2, tried=(A,))] * 4
+        leases = [room.at_once(ticket, each) for ticket, each in enumerate(asked)]
+        assert [each.target for each in leases[::3] if each] == [A, B, A, B]
+
+    in_room(scene, {A: 9, B: 9, BIG: 9})
+
+
 @given(st.lists(st.sampled_from(["one", "two", "back"]), max_size=60))
 def test_whatever_comes_in_whatever_order_equals_are_served_as_they_came(events: list[str]) -> None:
     """Law: the order of leases is the order of asking, over all workloads of one target."""
