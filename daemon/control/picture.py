@@ -11,8 +11,8 @@ from typing import Any
 
 from daemon.alerts.watch import Recent
 from daemon.in_force import InForce
-from daemon.routing.availability import available_targets
 from daemon.routing.leases import Candidate, Choice, DispatcherView
+from daemon.routing.selection import available_targets
 from state.faults import Fault
 from state.history.recorder import RecorderState
 from state.standing import Standing, TargetHealth

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import CONTENT_TYPE, Metrics
-from daemon.routing.availability import workloads_without_target
+from daemon.routing.selection import workloads_without_target
 from state.history.recorder import RecorderState
 
 __all__ = ["Vitals"]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
 
 from daemon.routing.latency import Contender, Silence
-from daemon.routing.leases import Candidate, Choice, RouteQuery
-from daemon.routing.policy import Routes, Strategy, TargetPlace
+from daemon.routing.leases import Candidate, Choice, DispatcherView, RouteQuery
+from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.strategies import STRATEGIES, Moment, Turn
 from probes.policy import Abilities
-from probes.surfaces import speaks
+from probes.surfaces import Surface, speaks
 from state.faults import Fault
 from state.latency.lengths import Lengths
 from state.standing import HealthSnapshot, Standing, TargetHealth
-from state.targets import TargetName
+from state.targets import TargetName, provider_of
 
-__all__ = ["Load", "choose", "earliest_ready"]
+__all__ = ["Load", "available_targets", "choose", "earliest_ready", "workloads_without_target"]
 
 _NO_EXPERIENCE = Lengths()
+_USUAL = (Surface.CHAT, Surface.MESSAGES)
+"""What is asked for most in each dialect."""
 _SOON = -1.0
 _NEVER = float("inf")
 _AS_A_REASON = {Fault.CUT: Fault.BAD_REPLY}
@@ -76,6 +79,28 @@ def earliest_ready(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, 
     obstacles = _obstacles(query, (routes, snapshot, load), now)
     ends = [now if obstacle is None else max(now, obstacle.ends_at) for obstacle in obstacles]
     return min((end for end in ends if end < _NEVER), default=None)
+
+
+def available_targets(workload: Workload, view: DispatcherView, now: float) -> tuple[TargetName, ...]:
+    """Return the targets that would take a request of `workload` at `now`, in its order.
+
+    A request that has tried nothing and needs nothing special, in whichever dialect suits the target.
+    """
+    providers: Counter[str] = Counter()
+    for target, count in view.in_flight.items():
+        providers[provider_of(target)] += count
+    known = (view.routes, view.snapshot, Load(view.in_flight, providers))
+    free: set[TargetName] = set()
+    for surface in _USUAL:
+        query = RouteQuery(request_id="", workload=workload, surface=surface, fallback_on=workload.fallback_on)
+        obstacles = _obstacles(query, known, now)
+        free.update(target for target, each in zip(workload.targets, obstacles, strict=True) if each is None)
+    return tuple(target for target in workload.targets if target in free)
+
+
+def workloads_without_target(view: DispatcherView, now: float) -> tuple[str, ...]:
+    """Return the names of the workloads that could serve nothing at `now`."""
+    return tuple(name for name, workload in view.routes.workloads.items() if not available_targets(workload, view, now))
 
 
 def _sorted_out(
