@@ -159,7 +159,9 @@ def recall(remembered: Remembered, policy: HealthPolicy, now: float) -> Record:
         if evidence.outcome.counts:
             past = replace(evidence, at=min(evidence.at, now), started_at=min(evidence.started_at, now))
             record = observe(record, past, policy)
-    return tick(replace(record, fell_on=record.last_fault), policy, now)
+            if past.at <= record.since and _ejects(past.outcome):
+                record = replace(record, fell_on=past.outcome.fault)
+    return tick(record, policy, now)
 
 
 def cooldown_s(target: TargetName, ejections: int, policy: HealthPolicy) -> float:
@@ -187,7 +189,7 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         return _judge_success(record, evidence, policy)
     if fault is Fault.OVERLOADED:
         record = replace(record, limit=shrunk(record, evidence))
-    if FAULT_RULES[fault].health is not HealthEffect.EJECTS:
+    if not _ejects(evidence.outcome):
         return record
     surface = is_surface(evidence)
     record = replace(
@@ -211,7 +213,7 @@ def _judge_absent(record: Record, evidence: Evidence, policy: HealthPolicy) -> R
     if evidence.outcome.fault is None:
         moved = _move(record, _Event.VOUCHED, evidence.started_at, "answered before its cooldown was over", policy)
         return vouched_for(moved, evidence.at)
-    if FAULT_RULES[evidence.outcome.fault].health is not HealthEffect.EJECTS:
+    if not _ejects(evidence.outcome):
         return record
     return replace(record, check_at=check_from(record, policy, evidence.at))
 
@@ -290,6 +292,10 @@ def _fall_cause(record: Record, evidence: Evidence, policy: HealthPolicy) -> str
     if len(fresh) >= policy.min_samples and failed / len(fresh) >= policy.failure_ratio:
         return f"{failed} of {len(fresh)} failed in {policy.window:g}s"
     return ""
+
+
+def _ejects(outcome: Outcome) -> bool:
+    return outcome.fault is not None and FAULT_RULES[outcome.fault].health is HealthEffect.EJECTS
 
 
 def _run(record: Record) -> int:
