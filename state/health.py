@@ -21,10 +21,10 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
+from state.faults import FAULT_RULES, Fault, HealthEffect
 from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted
-from state.observation import began, counts, excuses, given_up, held_back, observe
-from state.outcome import Outcome, ProbeKind
+from state.observation import began, counts, excuses, given_up, observe
+from state.outcome import Outcome
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface, next_wake
 from state.remembered import Remembered
@@ -33,7 +33,7 @@ from state.standing import Standing
 from state.targets import TargetName
 from state.window import Window
 
-__all__ = ["begin", "cooldown_s", "drain", "fold", "hear", "recall", "resume", "tick"]
+__all__ = ["begin", "cooldown_s", "drain", "fold", "recall", "resume", "tick"]
 
 
 class _Event(Enum):
@@ -85,31 +85,6 @@ def begin(record: Record, seen: AnswerBegan, policy: HealthPolicy) -> Record:
     if record.standing is Standing.HEALTHY:
         return replace(record, limit=grown(record, seen.in_flight)) if record.limit else record
     return _passed_trial(record, seen.at, policy)
-
-
-def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Record:
-    """Return the record after an attempt at another target of the same provider, where that says something of this one.
-
-    A host that cannot be reached, or can again, is the same host; a key that is refused, or has spent its quota, is the
-    same key.
-    """
-    outcome, at = evidence.outcome, evidence.at
-    if outcome.fault is None:
-        return replace(record, surface_faults=0) if record.surface_faults else record
-    match outcome.scope:
-        case Scope.HOST:
-            seen = ProbeCompleted(
-                target=record.target,
-                kind=ProbeKind.LIVENESS,
-                outcome=outcome,
-                started_at=evidence.started_at,
-                at=at,
-            )
-            return fold(record, seen, policy)
-        case Scope.CREDENTIAL:
-            return held_back(tick(record, policy, at), outcome, evidence.started_at, at)
-        case Scope.TARGET:
-            return record
 
 
 def tick(record: Record, policy: HealthPolicy, now: float) -> Record:
@@ -196,6 +171,7 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         record,
         request_faults=record.request_faults + (not surface),
         surface_faults=record.surface_faults + surface,
+        counted_at=evidence.at,
         run_of=fault if record.run_of is fault or not _run(record) else None,
     )
     cause = _fall_cause(record, evidence, policy)

@@ -37,6 +37,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Liveness and catalog probes that failed in a row; a passing one takes back these, and only these."""
     run_of: Fault | None = None
     """The kind of the faults in a row, None where they are mixed; of no meaning without any."""
+    counted_at: float = -math.inf
+    """When the last fault came that was counted against it."""
     successes: int = 0
     """Trials that succeeded in a row, while it is on probation."""
     vouched: bool = False

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from state.blocks import NO_BLOCK
 from state.faults import Fault, Scope
-from state.health import begin, drain, fold, hear, recall, resume, tick
+from state.health import begin, drain, fold, recall, resume, tick
+from state.hearing import hear
 from state.history.rows import OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.latency.lengths import Lengths, after_length
 from state.mailbox import Address, Mailbox

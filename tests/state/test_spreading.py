@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
-from state.health import fold, hear
+from state.health import fold
+from state.hearing import hear
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Record, view
 from state.standing import Standing
+from state.targets import TargetName
 from tests.rigs.evidence import TARGET, answered, attempt, failed, probed
 
 POLICY = HealthPolicy()
@@ -29,6 +31,25 @@ def test_a_host_that_cannot_be_reached_ejects_all_its_targets(fault: Fault) -> N
     """Three connection failures are three, whichever model was asked."""
     assert heard(fault, 2).standing is Standing.HEALTHY
     assert heard(fault, 3).standing is Standing.COOLING
+
+
+def test_one_request_that_tries_every_model_ejects_none_of_them() -> None:
+    """It fails at each within a moment: that is one piece of news for each, and its own failure."""
+    names = [TargetName(f"lab/{name}") for name in ("one", "two", "three")]
+    records = {name: Record(target=name) for name in names}
+    for place, tried in enumerate(names):
+        evidence = failed(2.0 + 0.1 * place, Fault.UNREACHABLE, took=0.05, target=tried)
+        for name, record in records.items():
+            records[name] = fold(record, evidence, POLICY) if name == tried else hear(record, evidence, POLICY)
+    assert {record.standing for record in records.values()} == {Standing.UNPROVEN}
+
+
+def test_what_is_heard_many_times_in_a_second_is_heard_once() -> None:
+    """However many requests fail at the neighbour at once; a second later it is news again."""
+    record = HEALTHY
+    for tenth in range(20, 40):
+        record = hear(record, failed(tenth / 10, Fault.UNREACHABLE), POLICY)
+    assert (record.standing, record.surface_faults) == (Standing.HEALTHY, 2)
 
 
 def test_a_neighbours_answer_forgives_what_was_only_heard() -> None:
