@@ -27,11 +27,11 @@ def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Re
     """Return the record after an attempt at another target of the same provider, where that says something of this one.
 
     A host that cannot be reached, or can again, is the same host; a key that is refused, or has spent its quota, is the
-    same key.
+    same key, and works again for all that it pays for.
     """
     outcome, at = evidence.outcome, evidence.at
     if outcome.fault is None:
-        return replace(record, surface_faults=0) if record.surface_faults else record
+        return _relieved(record, evidence)
     match outcome.scope:
         case Scope.HOST:
             return _unreached(record, evidence, policy)
@@ -39,6 +39,12 @@ def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Re
             return held_back(tick(record, policy, at), outcome, evidence.started_at, at)
         case Scope.TARGET:
             return record
+
+
+def _relieved(record: Record, success: AttemptCompleted) -> Record:
+    block = record.block.after_neighbour(success.started_at)
+    refusal = record.refusal.after_neighbour(success.started_at)
+    return replace(record, surface_faults=0, block=block, refusal=refusal)
 
 
 def _unreached(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Record:

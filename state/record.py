@@ -68,6 +68,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Until when its provider has no room: rate limits, spent quotas, overloads with a hint."""
     refusal: Block = Block()
     """Until when asking is of no use because a key or a name is wrong."""
+    lifted_at: float = -math.inf
+    """When a new configuration lifted what a key or a bill was in the way of; what was sent before was refused then."""
     fell_on: Fault | None = None
     """The fault that ejected it last."""
     latencies: Window[float] = Window()

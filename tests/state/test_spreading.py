@@ -73,6 +73,22 @@ def test_a_spent_account_blocks_every_model_and_a_models_own_limit_only_that_one
     assert heard(Fault.QUOTA, 1) == HEALTHY
 
 
+@pytest.mark.parametrize("fault", [Fault.AUTH, Fault.QUOTA])
+def test_a_key_that_works_again_works_for_every_model(fault: Fault) -> None:
+    """An answer to what was sent after the refusal ends what was heard of it; one sent earlier proves nothing."""
+    record = heard(fault, 1, reaches=Scope.CREDENTIAL)
+    assert hear(record, answered(2.05), POLICY) == record
+    seen = view(hear(record, answered(4.0), POLICY), 4.0)
+    assert (seen.refused_until, seen.blocked_until) == (None, None)
+
+
+def test_a_neighbours_answer_ends_no_limit_of_the_target_itself() -> None:
+    """Its own quota and its own rate limit are not the key's."""
+    for fault in (Fault.QUOTA, Fault.RATE_LIMITED, Fault.PERMISSION):
+        record = fold(HEALTHY, failed(3.0, fault), POLICY)
+        assert hear(record, answered(5.0), POLICY) == record
+
+
 @pytest.mark.parametrize("fault", [fault for fault, rule in FAULT_RULES.items() if rule.scope is Scope.TARGET])
 def test_what_concerns_one_model_is_not_heard(fault: Fault) -> None:
     """An overloaded model says nothing of its neighbours."""
