@@ -6,9 +6,9 @@ from collections.abc import Hashable, Iterator
 from typing import Final, assert_never
 
 import anyio
-import msgspec
 from msgspec.structs import replace
 
+from daemon.line import Line, Waiter
 from daemon.replay.setting import setting_of
 from daemon.routing.hedging import HedgeBudget, candidate_of, hedge_helps, hedge_time
 from daemon.routing.leases import (
@@ -47,14 +47,6 @@ _NOTHING_KNOWN = HealthSnapshot()
 _NO_TURN = Turn()
 
 
-class _Waiter(msgspec.Struct, frozen=True):
-    """A request in line."""
-
-    request: LeaseRequested
-    since: float
-    deadline: float
-
-
 class Dispatcher:
     """Owns the leases, the line and the newest snapshot; everything it decides is `choose`'s decision."""
 
@@ -68,14 +60,14 @@ class Dispatcher:
         self._turns: dict[str, int] = {}
         self._retries = RETRY_RESERVE
         self._hedges = HedgeBudget()
-        self._waiting: dict[str, dict[int, _Waiter]] = {}
+        self._line = Line()
         self._looked_at = 0.0
         self._curious: list[Reply[DispatcherView]] = []
 
     async def run(self) -> None:
         """Serve the mailbox until cancelled."""
         while True:
-            if any(self._waiting.values()):
+            if self._line:
                 with anyio.CancelScope(deadline=self._next_wake()):
                     await self._mailbox.arrival()
             else:
@@ -83,18 +75,18 @@ class Dispatcher:
             now = self._looked_at = anyio.current_time()
             for message in self._mailbox.take_all():
                 self._handle(message, now)
-            if any(self._waiting.values()):
+            if self._line:
                 self._serve_line(now)
 
     def grant(self, ticket: int, query: RouteQuery, now: float) -> Lease | NoLease | None:
-        """Return a lease at once where nobody of the workload waits and a target is available, else None.
+        """Return a lease at once where a target is available and nobody waits for what the query may take, else None.
 
         A hedge is refused at once where it is not granted.
         Called by a session on its own turn; the state stays the dispatcher's, and only its methods touch it.
         """
         if query.hedges is not None:
             return self._hedge(ticket, query, query.hedges, now)
-        if self._snapshot is None or self._waiting.get(query.workload.name):
+        if self._snapshot is None or self._line.stands_before(query):
             return None
         self._looked_at = now
         choice = self._choose(query, now)
@@ -102,7 +94,7 @@ class Dispatcher:
 
     def take_back(self, ticket: int) -> bool:
         """Take a lease back at once; False where somebody waits and the line must be served."""
-        if any(self._waiting.values()) or ticket not in self._traffic:
+        if self._line or ticket not in self._traffic:
             return False
         self._released(ticket)
         return True
@@ -142,27 +134,30 @@ class Dispatcher:
         if (under_way := request.query.hedges) is not None:
             request.reply.send(self._hedge(request.ticket, request.query, under_way, now))
             return
-        workload = request.query.workload
-        line = self._waiting.setdefault(workload.name, {})
-        if not line and self._snapshot is not None:
-            choice = self._choose(request.query, now)
-            if choice.chosen is not None:
-                self._grant(request, choice, choice.chosen, 0.0)
-                return
-        waiter = _Waiter(request, now, min(request.query.deadline, now + workload.max_wait))
-        if len(line) >= workload.max_waiting:
-            self._refuse(waiter, self._choose(request.query, now), NoLeaseReason.QUEUE_FULL, now)
-        elif self._may_wait(waiter, now):
-            line[request.ticket] = waiter
+        query, workload = request.query, request.query.workload
+        choice = self._choose(query, now)
+        behind = self._line.stands_before(query)
+        if behind and choice.chosen is not None and self._line.length(workload.name) >= workload.max_waiting:
+            # Nobody is refused for a full line while a target is free, and nobody overtakes: so those in line first.
+            self._serve_line(now)
+            choice, behind = self._choose(query, now), False
+        if choice.chosen is not None and not behind:
+            self._grant(request, choice, choice.chosen, 0.0)
+            return
+        waiter = Waiter(request, now, min(query.deadline, now + workload.max_wait))
+        if not self._may_wait(waiter, now):
+            self._refuse(waiter, choice, self._why_not(query), now)
+        elif self._line.length(workload.name) >= workload.max_waiting:
+            self._refuse(waiter, choice, NoLeaseReason.QUEUE_FULL, now)
         else:
-            self._refuse(waiter, self._choose(request.query, now), self._why_not(request.query), now)
+            self._line.join(waiter)
 
     def _hedge(self, ticket: int, query: RouteQuery, under_way: UnderWay, now: float) -> Lease | NoLease:
         """Grant a second attempt beside `under_way` where it helps, is paid for, and goes before nobody who waits."""
         choice = self._choose(query, now)
         target, budget = choice.chosen, self._hedges.after_hedge()
         helps = hedge_helps(under_way.own, candidate_of(choice, target), now - under_way.since)
-        if target is None or budget is None or not helps or self._waiting.get(query.workload.name):
+        if target is None or budget is None or not helps or self._line.stands_before(query):
             return NoLease(reason=NoLeaseReason.NO_HEDGE, choice=choice)
         self._hedges = budget
         reason = f"a hedge: {under_way.own.target} has said nothing for {now - under_way.since:.2f} s"
@@ -170,35 +165,45 @@ class Dispatcher:
 
     def _released(self, ticket: int) -> None:
         if not self._traffic.end(ticket, self._looked_at):
-            for line in self._waiting.values():
-                line.pop(ticket, None)
+            self._line.leave(ticket)
 
     def _serve_line(self, now: float) -> None:
-        """Grant what can be granted, oldest first in each line, and refuse whose time is over.
+        """Grant what can be granted, oldest first over all workloads, and refuse whose time is over.
 
-        A waiter who asks for the same as one who just got nothing is passed over without asking again.
+        A waiter who asks for the same as one who just got nothing is passed over without asking again; nobody is
+        refused without having been looked at.
         """
-        for line in self._waiting.values():
-            hopeless: set[Hashable] = set()
-            for waiter in list(line.values()):
-                query = waiter.request.query
-                choice = self._choose(query, now) if query.kind not in hopeless else None
-                if choice is not None and choice.chosen is not None:
-                    del line[waiter.request.ticket]
-                    self._grant(waiter.request, choice, choice.chosen, now - waiter.since)
-                    continue
-                hopeless.add(query.kind)
-                if now >= waiter.deadline:
-                    del line[waiter.request.ticket]
-                    self._refuse(waiter, choice or self._choose(query, now), self._why_not(query), now)
+        hopeless: set[Hashable] = set()
+        for waiter in self._line.oldest_first():
+            query, over = waiter.request.query, self._must_go(waiter, now)
+            kind = query.kind
+            if kind in hopeless and not over:
+                continue
+            choice = self._choose(query, now)
+            if choice.chosen is not None:
+                self._line.leave(waiter.request.ticket)
+                self._grant(waiter.request, choice, choice.chosen, now - waiter.since)
+                continue
+            hopeless.add(kind)
+            if over:
+                self._line.leave(waiter.request.ticket)
+                self._refuse(waiter, choice, self._why_not(query), now)
 
     def _choose(self, query: RouteQuery, now: float) -> Choice:
-        if query.last_resort is not None and self._retries < 1.0:
-            query = replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        load = self._traffic.load(turn, now)
+        query, load = self._affordable(query), self._traffic.load(turn, now)
         choice = choose(query, self._routes, self._known, load, now)
         return replace(choice, setting=setting_of(query, self._routes, self._known, load, now))
+
+    def _earliest_ready(self, query: RouteQuery, now: float) -> float | None:
+        load = self._traffic.load(_NO_TURN, now)
+        return earliest_ready(self._affordable(query), self._routes, self._known, load, now)
+
+    def _affordable(self, query: RouteQuery) -> RouteQuery:
+        """Return what is left of the query where the budget for retries is spent: all but the retry."""
+        if query.last_resort is None or self._retries >= 1.0:
+            return query
+        return replace(query, tried=(*query.tried, query.last_resort), last_resort=None)
 
     @property
     def _known(self) -> HealthSnapshot:
@@ -212,10 +217,11 @@ class Dispatcher:
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
+            if query.workload.strategy is Strategy.ROUND_ROBIN:
+                # Only a request's first attempt is a turn: what comes after it may have other targets, or none left.
+                self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         elif target == query.last_resort:
             self._retries -= 1.0
-        if query.workload.strategy is Strategy.ROUND_ROBIN:
-            self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         after_s = self._hedge_after(query, choice) if query.may_hedge else None
         return Lease(
             ticket=ticket,
@@ -235,40 +241,43 @@ class Dispatcher:
         self._hedges = self._hedges.after_request()
         return hedge_time(choice, query)
 
-    def _refuse(self, waiter: _Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
+    def _refuse(self, waiter: Waiter, choice: Choice, reason: NoLeaseReason, now: float) -> None:
         if reason is NoLeaseReason.NO_TARGET and self._snapshot is not None:
             last = self._choose(replace(waiter.request.query, desperate=True), now)
             if last.chosen is not None:
                 self._grant(waiter.request, last, last.chosen, now - waiter.since)
                 return
-        ready_at = earliest_ready(
-            waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN, now), now
-        )
+        ready_at = self._earliest_ready(waiter.request.query, now)
         retry_after_s = None if ready_at is None else ready_at - now
         waiter.request.reply.send(
             NoLease(reason=reason, choice=choice, retry_after_s=retry_after_s, waited_s=now - waiter.since)
         )
 
-    def _may_wait(self, waiter: _Waiter, now: float) -> bool:
+    def _may_wait(self, waiter: Waiter, now: float) -> bool:
         """Whether some target may become available before the waiter's time is over."""
         if self._snapshot is None:
             return True
-        ready_at = earliest_ready(
-            waiter.request.query, self._routes, self._known, self._traffic.load(_NO_TURN, now), now
-        )
+        ready_at = self._earliest_ready(waiter.request.query, now)
         return ready_at is not None and ready_at < waiter.deadline
 
+    def _must_go(self, waiter: Waiter, now: float) -> bool:
+        """Whether waiting is over: the time is, or it was for a retry that others have used the budget up for."""
+        query = waiter.request.query
+        return now >= waiter.deadline or (self._affordable(query) is not query and not self._may_wait(waiter, now))
+
     def _why_not(self, query: RouteQuery) -> NoLeaseReason:
+        query = self._affordable(query)
         places = [self._routes.places[target] for target in query.workload.targets if target in self._routes.places]
         if not any(speaks(place.dialect, query.surface) for place in places):
             return NoLeaseReason.INCOMPATIBLE
-        if set(query.workload.targets) <= set(query.tried):
+        nowhere = query.last_resort is None and not query.elsewhere
+        if nowhere or set(query.workload.targets) <= set(query.tried):
             return NoLeaseReason.EXHAUSTED
         return NoLeaseReason.NO_TARGET
 
     def _next_wake(self) -> float:
         """When the first waiter's time is over, or a block or a limit that stands in somebody's way ends."""
-        deadlines = [waiter.deadline for line in self._waiting.values() for waiter in line.values()]
+        deadlines = [waiter.deadline for waiter in self._line.oldest_first()]
         openings = [at for health in self._known.targets.values() for at in self._openings(health)]
         return min([*deadlines, *(at for at in openings if at > self._looked_at)])
 
@@ -291,7 +300,7 @@ class Dispatcher:
                 in_flight=dict(self._traffic.tally.targets),
                 sent=dict(self._traffic.tally.sent),
                 tokens_sent=dict(self._traffic.tally.tokens_sent),
-                waiting={name: len(line) for name, line in self._waiting.items() if line},
+                waiting=self._line.lengths,
             )
             reply.send(view)
         self._curious.clear()

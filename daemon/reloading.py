@@ -36,13 +36,19 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
     wires: Wires
     metrics: Metrics
 
-    def tell(self, configuration: Configuration) -> None:
-        """Post the parts of `configuration` that each actor lives by: health first, so that routes find theirs."""
-        self.registry.post(TargetsReplaced(targets=configuration.policies))
+    def tell(self, configuration: Configuration) -> tuple[str, ...]:
+        """Post the parts of `configuration` that each actor lives by: health first, so that routes find theirs.
+
+        Return why nobody was told, or nothing where all were.
+        """
+        if not self.registry.post(TargetsReplaced(targets=configuration.policies)):
+            return ("the health registry is too busy to hear of a new configuration: reload again",)
         self.dispatcher.post(RoutesReplaced(routes=configuration.routes))
-        self.prober.post(ProvidersReplaced(providers=tuple(configuration.providers.values())))
+        if not self.prober.post(ProvidersReplaced(providers=tuple(configuration.providers.values()))):
+            _log.error("prober_not_told", remedy="it goes on checking the providers of before: reload again")
         self.wires.keep(configuration.providers.values())
         self.metrics.reload_succeeded()
+        return ()
 
 
 class Reload:
@@ -64,19 +70,25 @@ class Reload:
             try:
                 configuration = await anyio.to_thread.run_sync(self._load)
             except ConfigError as error:
-                self._in_force.keep(error.problems)
-                self._audience.metrics.reload_failed()
-                _log.error("reload_refused", by=who, problems=error.problems)
-                return error.problems
-            self._say_what_needs_a_restart(configuration)
+                return self._refused(error.problems, who)
             await self._simulation.follow(configuration.providers.values())
-            self._audience.tell(configuration)
+            if problems := self._audience.tell(configuration):
+                await self._simulation.follow(self._in_force.configuration.providers.values())
+                return self._refused(problems, who)
+            self._say_what_needs_a_restart(configuration)
             self._in_force.replace(configuration)
             self._audience.recorder.post(
                 OperationRow(at=anyio.current_time(), verb="reload", target=None, by=who, reason=configuration.source)
             )
             _log.info("reloaded", by=who, source=configuration.source, targets=len(configuration.policies))
             return ()
+
+    def _refused(self, problems: tuple[str, ...], who: str) -> tuple[str, ...]:
+        """Note that what is in force stays so, for `problems`, and return them."""
+        self._in_force.keep(problems)
+        self._audience.metrics.reload_failed()
+        _log.error("reload_refused", by=who, problems=problems)
+        return problems
 
     def _say_what_needs_a_restart(self, configuration: Configuration) -> None:
         now = self._in_force.configuration

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from state.faults import FAULT_RULES, Fault, Wait
+from state.faults import FAULT_RULES, Fault, Scope, Wait
 from state.outcome import Outcome
 
 __all__ = ["LONGEST_BLOCK_S", "NO_BLOCK", "Block"]
@@ -33,6 +33,8 @@ class Block(msgspec.Struct, frozen=True):
     """Rounds of refusals without a hint since the last success."""
     fault: Fault | None = None
     """What the refusal was that set `until`."""
+    scope: Scope = Scope.TARGET
+    """What that refusal spoke of: the target alone, or everything that its key pays for."""
 
     def after_refusal(self, outcome: Outcome, started_at: float, at: float) -> Block:
         """Return the block after a refusal at `at` of a request sent at `started_at`.
@@ -48,16 +50,20 @@ class Block(msgspec.Struct, frozen=True):
             guesses += started_at >= self.refused_at or not guesses
             wait_s = min(wait.first_s * 2.0 ** min(guesses - 1, _MOST_DOUBLINGS), wait.longest_s)
         longer = at + wait_s >= self.until
-        fault = outcome.fault if longer else self.fault
-        return Block(max(self.until, at + wait_s), max(self.refused_at, at), guesses, fault)
+        fault, scope = (outcome.fault, outcome.scope) if longer else (self.fault, self.scope)
+        return Block(max(self.until, at + wait_s), max(self.refused_at, at), guesses, fault, scope)
 
     def after_success(self, started_at: float) -> Block:
         """Return the block after an answer to a request sent at `started_at`: none, unless it was sent too early."""
         return self if started_at < self.refused_at else NO_BLOCK
 
+    def after_neighbour(self, started_at: float) -> Block:
+        """Return the block after an answer of another target of the same key to a request sent at `started_at`."""
+        return self.after_success(started_at) if self.scope is Scope.CREDENTIAL else self
+
     def ended(self) -> Block:
         """Return the block once its time is over: no longer in force, and still counting its guesses."""
-        return Block(-math.inf, self.refused_at, self.guesses)
+        return Block(-math.inf, self.refused_at, self.guesses, None, self.scope)
 
 
 NO_BLOCK: Final = Block()

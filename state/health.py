@@ -21,11 +21,11 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
+from state.faults import FAULT_RULES, Fault, HealthEffect
 from state.hearing import heard
 from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted
-from state.observation import began, counts, excuses, given_up, held_back, observe
-from state.outcome import Outcome, ProbeKind
+from state.observation import began, counts, excuses, given_up, observe
+from state.outcome import Outcome
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface, next_wake
 from state.returning import SLOW_START, check_from, grown, neglected, shrunk, trial_from, trials_needed, vouched_for
@@ -33,7 +33,7 @@ from state.standing import Standing
 from state.targets import TargetName
 from state.window import Window
 
-__all__ = ["begin", "cooldown_s", "drain", "fold", "hear", "resume", "tick"]
+__all__ = ["begin", "cooldown_s", "drain", "ejects", "fold", "resume", "tick"]
 
 
 class _Event(Enum):
@@ -86,31 +86,6 @@ def begin(record: Record, seen: AnswerBegan, policy: HealthPolicy) -> Record:
     if record.standing is Standing.HEALTHY:
         return replace(record, limit=grown(record, seen.in_flight)) if record.limit else record
     return _passed_trial(record, seen.at, policy)
-
-
-def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Record:
-    """Return the record after an attempt at another target of the same provider, where that says something of this one.
-
-    A host that cannot be reached, or can again, is the same host; a key that is refused, or has spent its quota, is the
-    same key.
-    """
-    outcome, at = evidence.outcome, evidence.at
-    if outcome.fault is None:
-        return replace(record, surface_faults=0) if record.surface_faults else record
-    match outcome.scope:
-        case Scope.HOST:
-            seen = ProbeCompleted(
-                target=record.target,
-                kind=ProbeKind.LIVENESS,
-                outcome=outcome,
-                started_at=evidence.started_at,
-                at=at,
-            )
-            return fold(record, seen, policy)
-        case Scope.CREDENTIAL:
-            return held_back(tick(record, policy, at), outcome, evidence.started_at, at)
-        case Scope.TARGET:
-            return record
 
 
 def tick(record: Record, policy: HealthPolicy, now: float) -> Record:
@@ -166,13 +141,14 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         return _judge_success(record, evidence, policy)
     if fault is Fault.OVERLOADED:
         record = replace(record, limit=shrunk(record, evidence))
-    if FAULT_RULES[fault].health is not HealthEffect.EJECTS:
+    if not ejects(evidence.outcome):
         return record
     surface = is_surface(evidence)
     record = replace(
         record,
         request_faults=record.request_faults + (not surface),
         surface_faults=record.surface_faults + surface,
+        counted_at=evidence.at,
         run_of=fault if record.run_of is fault or not _run(record) else None,
     )
     cause = _fall_cause(record, evidence, policy)
@@ -190,7 +166,7 @@ def _judge_absent(record: Record, evidence: Evidence, policy: HealthPolicy) -> R
     if evidence.outcome.fault is None:
         moved = _move(record, _Event.VOUCHED, evidence.started_at, "answered before its cooldown was over", policy)
         return vouched_for(moved, evidence.at)
-    if FAULT_RULES[evidence.outcome.fault].health is not HealthEffect.EJECTS:
+    if not ejects(evidence.outcome):
         return record
     return replace(record, check_at=check_from(record, policy, evidence.at))
 
@@ -269,6 +245,11 @@ def _fall_cause(record: Record, evidence: Evidence, policy: HealthPolicy) -> str
     if len(fresh) >= policy.min_samples and failed / len(fresh) >= policy.failure_ratio:
         return f"{failed} of {len(fresh)} failed in {policy.window:g}s"
     return ""
+
+
+def ejects(outcome: Outcome) -> bool:
+    """Return whether the outcome is a fault of the kind that ejects a target."""
+    return outcome.fault is not None and FAULT_RULES[outcome.fault].health is HealthEffect.EJECTS
 
 
 def _run(record: Record) -> int:

@@ -18,7 +18,7 @@ from state.record import Evidence, Record, is_surface
 from state.standing import Standing
 from state.window import LATENCY_SPANS, Window, latency_of
 
-__all__ = ["began", "counts", "excuses", "given_up", "held_back", "observe"]
+__all__ = ["began", "counts", "excuses", "given_up", "held_back", "lifted", "observe"]
 
 _TELLING: Final = 5.0
 """Who is given up after this many times the p99 of a first token has half failed."""
@@ -135,7 +135,7 @@ def _failed(record: Record, evidence: Evidence) -> Reliability:
 
 def held_back(record: Record, outcome: Outcome, started_at: float, at: float) -> Record:
     """Let a fault keep new requests away for a time, where it is one that does."""
-    if outcome.fault is None:
+    if outcome.fault is None or (_mendable(outcome.fault) and started_at < record.lifted_at):
         return record
     match FAULT_RULES[outcome.fault].health:
         case HealthEffect.REFUSES:
@@ -146,6 +146,12 @@ def held_back(record: Record, outcome: Outcome, started_at: float, at: float) ->
             return replace(record, block=record.block.after_refusal(outcome, started_at, at))
         case _:
             return record
+
+
+def lifted(record: Record, at: float) -> Record:
+    """Return the record after a new configuration at `at`: who made it may have mended the key, or paid the bill."""
+    block = NO_BLOCK if record.block.fault is not None and _mendable(record.block.fault) else record.block
+    return replace(record, refusal=NO_BLOCK, block=block, lifted_at=at)
 
 
 def counts(record: Record, evidence: Evidence) -> bool:
@@ -163,3 +169,8 @@ def _outcomes(record: Record, evidence: Evidence, policy: HealthPolicy) -> Windo
     if not counts(record, evidence):
         return record.outcomes
     return record.outcomes.add(evidence.outcome.fault is None, evidence.at, policy.window)
+
+
+def _mendable(fault: Fault) -> bool:
+    """Whether another configuration may mend it: what a key may do, what a name means, what is paid for."""
+    return fault is Fault.QUOTA or FAULT_RULES[fault].health is HealthEffect.REFUSES

@@ -6,12 +6,13 @@ import math
 
 from msgspec.structs import replace
 
-from state.health import drain, tick
+from state.health import drain, ejects, tick
 from state.latency.belief import Belief
 from state.observation import observe
 from state.policy import HealthPolicy
 from state.record import Record
 from state.remembered import Remembered
+from state.returning import trial_from
 from state.standing import Standing
 
 __all__ = ["recall"]
@@ -29,7 +30,8 @@ def recall(remembered: Remembered, policy: HealthPolicy, now: float) -> Record:
         record = replace(record, standing=remembered.standing, cause=cause, ejections=ejections)
     if remembered.standing is Standing.COOLING:
         until = now if remembered.until is None else min(remembered.until, now + policy.cooldown.max)
-        record = replace(record, until=until)
+        record = replace(record, until=until, check_at=now)
+    record = replace(record, trial_at=trial_from(record, policy))
     if remembered.drained:
         record = drain(record, remembered.drained_until, remembered.drain_reason)
     belief = remembered.belief or Belief(at=-math.inf)
@@ -38,6 +40,8 @@ def recall(remembered: Remembered, policy: HealthPolicy, now: float) -> Record:
         if evidence.outcome.counts:
             past = replace(evidence, at=min(evidence.at, now), started_at=min(evidence.started_at, now))
             record = observe(record, past, policy)
+            if past.at <= record.since and ejects(past.outcome):
+                record = replace(record, fell_on=past.outcome.fault)
             if past.at <= belief.at:  # what was believed then follows from it already
                 record = replace(record, estimator=belief.estimator, reliability=belief.reliability)
-    return tick(replace(record, fell_on=record.last_fault), policy, now)
+    return tick(record, policy, now)

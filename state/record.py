@@ -40,6 +40,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Liveness and catalog probes that failed in a row; a passing one takes back these, and only these."""
     run_of: Fault | None = None
     """The kind of the faults in a row, None where they are mixed; of no meaning without any."""
+    counted_at: float = -math.inf
+    """When the last fault came that was counted against it."""
     successes: int = 0
     """Trials that succeeded in a row, while it is on probation."""
     vouched: bool = False
@@ -71,6 +73,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Until when asking is of no use because a key or a name is wrong."""
     quota: Quota | None = None
     """What its provider told of its limits; a restart knows nothing of it."""
+    lifted_at: float = -math.inf
+    """When a new configuration lifted what a key or a bill was in the way of; what was sent before was refused then."""
     fell_on: Fault | None = None
     """The fault that ejected it last."""
     latencies: Window[float] = Window()

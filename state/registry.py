@@ -8,11 +8,9 @@ from typing import Final, Protocol, assert_never
 
 import anyio
 import structlog
-from msgspec.structs import replace
 
-from state.blocks import NO_BLOCK
-from state.faults import Fault, Scope
-from state.health import begin, drain, fold, hear, resume, tick
+from state.faults import Scope
+from state.health import begin, drain, fold, resume, tick
 from state.hearing import begun, spared
 from state.history.rows import EstimateRow, OperationRow, ProbeRow, RecorderMessage, TransitionRow
 from state.latency.belief import Belief
@@ -29,6 +27,8 @@ from state.messages import (
     ResumeRequested,
     TargetsReplaced,
 )
+from state.neighbours import hear
+from state.observation import lifted
 from state.policy import HealthPolicy
 from state.recall import recall
 from state.record import Evidence, Record, next_wake, view
@@ -76,8 +76,8 @@ class Registry:
         self._lengths: dict[str, Lengths] = {}
         self._unwritten: dict[TargetName, float] = {}
         """Targets of which something is believed that is not written down, and when it will be."""
-        self._alarmed: set[str] = set()
-        """Providers of which a fault at one target was told to the others, and no success since."""
+        self._alarmed: dict[str, float] = {}
+        """When a fault at one target of a provider was last told to the others, where no success has been since."""
 
     async def run(self) -> None:
         """Read the mailbox for ever. Only a bug ends it."""
@@ -170,9 +170,10 @@ class Registry:
         """Let the provider's other targets hear of what concerns them too; return those that may have changed."""
         provider = provider_of(evidence.target)
         if evidence.outcome.scope is not Scope.TARGET:
-            self._alarmed.add(provider)
+            self._alarmed[provider] = evidence.at
         elif evidence.outcome.fault is None and provider in self._alarmed:
-            self._alarmed.discard(provider)
+            if evidence.started_at >= self._alarmed[provider]:
+                del self._alarmed[provider]
         else:
             return ()
         others = tuple(
@@ -228,9 +229,7 @@ class Registry:
             del self._records[target], self._wakes[target]
             self._views.pop(target, None)
         for target, record in self._records.items():
-            # Who puts another configuration in force may just have mended the key or the name, or paid the bill.
-            block = NO_BLOCK if record.block.fault is Fault.QUOTA else record.block
-            self._keep(target, replace(record, refusal=NO_BLOCK, block=block))
+            self._keep(target, lifted(record, now))
         new = tuple(target for target in targets if target not in self._records)
         for target in new:
             self._meet(target, targets[target], now)

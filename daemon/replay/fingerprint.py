@@ -12,7 +12,7 @@ from daemon.version import VERSION
 __all__ = ["DECIDES", "fingerprint"]
 
 DECIDES: Final = {
-    "daemon.routing": ("latency.py", "leases.py", "policy.py", "selection.py", "strategies.py"),
+    "daemon.routing": ("latency.py", "leases.py", "obstacles.py", "policy.py", "selection.py", "strategies.py"),
     "probes": ("policy.py", "surfaces.py"),
     "probes.dialects": ("needs.py",),
     "state.latency": ("cold.py", "estimator.py", "forecast.py", "knee.py", "lengths.py", "level.py", "reliability.py"),

@@ -93,8 +93,9 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> Hashable:
         """What it has in common with those that the same targets can take, sizes within a factor of two."""
-        terms = (self.surface, self.tried, self.last_resort, self.elsewhere, self.tokens.bit_length())
-        return (*terms, self.fallback_on, self.needs, self.more_than)
+        workload = self.workload
+        terms = (workload.targets, workload.strategy, self.surface, self.tried, self.last_resort, self.elsewhere)
+        return (*terms, self.tokens.bit_length(), self.fallback_on, self.needs, self.more_than)
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,7 +94,7 @@ def events_after(path: Path, point: Point, limit: int = MOST_AT_ONCE) -> list[Ev
 
 def _known(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Return the tables, in the order of a point; a history of an older version lacks the last ones."""
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    there = {name for (name,) in _asked(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'")}
     return tuple(table for table in _TABLES.values() if table in there)
 
 
@@ -109,22 +109,22 @@ def _within(connection: sqlite3.Connection, point: Point) -> Point:
 
 
 def _ends(connection: sqlite3.Connection) -> dict[str, int]:
-    try:
-        return dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
-    except sqlite3.Error as error:
-        raise HistoryError(f"the history cannot be read: {error}") from error
+    return dict(_asked(connection, "SELECT name, seq FROM sqlite_sequence"))
 
 
 def _rows(connection: sqlite3.Connection, table: str, seen: int, limit: int) -> list[sqlite3.Row]:
-    try:
-        sql = f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - one of ours
-        return connection.execute(sql, (seen, limit)).fetchall()
-    except sqlite3.Error as error:
-        raise HistoryError(f"the history cannot be read: {error}") from error
+    sql = f"SELECT * FROM {table} WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - one of ours
+    return _asked(connection, sql, (seen, limit))
 
 
 def _scalar(connection: sqlite3.Connection, sql: str) -> int:
+    ((value,),) = _asked(connection, sql)
+    return int(value)
+
+
+def _asked(connection: sqlite3.Connection, sql: str, parameters: tuple[int, ...] = ()) -> list[Any]:
+    """Return the rows of a query: the one place where SQLite may fail."""
     try:
-        return int(connection.execute(sql).fetchone()[0])
+        return connection.execute(sql, parameters).fetchall()
     except sqlite3.Error as error:
         raise HistoryError(f"the history cannot be read: {error}") from error

@@ -17,6 +17,7 @@ from daemon.routing.selection import Load, choose, earliest_ready
 from daemon.routing.strategies import Turn
 from probes.policy import Dialect
 from probes.surfaces import Surface
+from state.faults import DEFAULT_FALLBACK_ON, Fault
 from state.latency.estimator import Estimator
 from state.latency.level import Level
 from state.standing import HealthSnapshot, Standing, TargetHealth
@@ -228,3 +229,40 @@ def test_a_full_rate_limited_or_unready_target_is_not_available() -> None:
     assert available_targets(workload, view, _NOW) == (C,)
     full = DispatcherView(snapshot=view.snapshot, routes=view.routes, in_flight={C: 2}, waiting={})
     assert workloads_without_target(full, _NOW) == ("w",)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "health", "available"),
+    [
+        (Strategy.PRIORITY, {"standing": Standing.COOLING, "until": _NOW + 9, "fell_on": Fault.TLS}, ()),
+        (Strategy.PRIORITY, {"standing": Standing.COOLING, "until": _NOW + 9, "fell_on": Fault.TIMEOUT}, (B, C)),
+        (Strategy.ROUND_ROBIN, {"refused_until": _NOW + 9, "refused_by": Fault.AUTH}, (B, C)),
+        (Strategy.ROUND_ROBIN, {"standing": Standing.PROBATION, "trial_from": _NOW + 9}, (B, C)),
+        (Strategy.ROUND_ROBIN, {"limit": 1}, (B, C)),
+    ],
+)
+def test_available_is_what_would_be_chosen(
+    strategy: Strategy, health: dict[str, object], available: tuple[TargetName, ...]
+) -> None:
+    """Law: `/readyz` and the choice never contradict each other, whatever stands in the way."""
+    workload = _workload(strategy, fallback_on=(*DEFAULT_FALLBACK_ON, Fault.AUTH))
+    healths = {A: _healthy(A, **health), B: _healthy(B), C: _healthy(C)}
+    view = DispatcherView(
+        snapshot=HealthSnapshot(targets=healths), routes=_routes(workload), in_flight={A: 1}, waiting={}
+    )
+    assert available_targets(workload, view, _NOW) == available
+    fallback_on = workload.fallback_on
+    choice = _choose(workload, *healths.values(), load=Load({A: 1}, {"a": 1}), fallback_on=fallback_on)
+    assert (choice.chosen in available) if available else choice.chosen is None
+
+
+def test_a_target_is_available_to_the_dialect_that_it_speaks() -> None:
+    """A workload over both dialects has all its targets; one that routes do not know any more is none."""
+    workload = _workload()
+    healths = {target: _healthy(target) for target in (A, B, C)}
+    routes = _routes(workload, b=Dialect.ANTHROPIC)
+    view = DispatcherView(snapshot=HealthSnapshot(targets=healths), routes=routes, in_flight={}, waiting={})
+    assert available_targets(workload, view, _NOW) == (A, B, C)
+    forgotten = Routes(workloads=routes.workloads, places={A: routes.places[A]})
+    view = DispatcherView(snapshot=view.snapshot, routes=forgotten, in_flight={}, waiting={})
+    assert available_targets(workload, view, _NOW) == (A,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.errors import HistoryError
+from state.history import following
 from state.history.following import MOST_AT_ONCE, Point, events_after, newest_point, parse_point, point_at
+from state.history.inspection import open_for_reading
 from state.history.migrations import open_history
 from state.history.rows import AlertRow, OperationRow
 from state.history.tables import Row
@@ -112,3 +115,23 @@ def test_rows_that_were_deleted_take_no_point_back(tmp_path: Path) -> None:
         connection.execute("DELETE FROM operation WHERE verb = 'resume'")
         connection.commit()
     assert events_after(path, Point(operation=2)) == []
+
+
+@pytest.mark.parametrize(
+    "look", [newest_point, lambda path: point_at(path, 0), lambda path: events_after(path, Point())]
+)
+def test_a_file_that_fails_after_it_was_opened_raises_what_can_be_told(
+    look: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is read of it first: a lock, a failing disk."""
+
+    def opened(path: Path) -> sqlite3.Connection:
+        connection = open_for_reading(path)
+        connection.set_progress_handler(lambda: 1, 1)
+        return connection
+
+    path = tmp_path / "history.sqlite"
+    _filled(path, _operation(10.0, "drain"))
+    monkeypatch.setattr(following, "open_for_reading", opened)
+    with pytest.raises(HistoryError, match="cannot be read"):
+        look(path)

@@ -8,13 +8,13 @@ import pytest
 
 from state.faults import Fault
 from state.health import fold
-from state.outcome import Outcome
+from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.recall import recall
-from state.record import Record, view
+from state.record import Evidence, Record, view
 from state.remembered import Remembered
 from state.standing import Standing
-from tests.rigs.evidence import TARGET, answered, attempt, failed
+from tests.rigs.evidence import TARGET, answered, attempt, failed, probed
 
 POLICY = HealthPolicy()
 
@@ -77,6 +77,28 @@ def test_times_from_the_future_are_brought_to_now() -> None:
     assert record.latencies.times == (1000.0,)
     assert record.last_fault_at == 1000.0
     assert fold(record, answered(1001.0), POLICY).latencies.times == (1000.0, 1001.0)
+
+
+@pytest.mark.parametrize(
+    ("later", "fell_on"),
+    [
+        ((), Fault.TIMEOUT),
+        ((failed(991.0, Fault.CONTENT_FILTER),), Fault.TIMEOUT),
+        ((probed(ProbeKind.CATALOG, 991.0, Fault.AUTH),), Fault.TIMEOUT),
+        ((failed(990.0, Fault.RATE_LIMITED), failed(991.0, Fault.OVERLOADED)), Fault.TIMEOUT),
+    ],
+)
+def test_a_restart_knows_what_a_target_fell_on(later: tuple[Evidence, ...], fell_on: Fault) -> None:
+    """What came after it, and what ejects nobody, is not it: a fallback that was allowed stays allowed."""
+    evidence = (failed(980.0, Fault.SERVER_ERROR), failed(990.0), *later)
+    known = remembered(standing=Standing.COOLING, since=990.0, until=1020.0, evidence=evidence)
+    assert recall(known, POLICY, 1000.0).fell_on is fell_on
+
+
+def test_what_a_target_fell_on_is_unknown_where_the_history_does_not_say() -> None:
+    """It fell on what was only heard at its neighbour, or on what is too long ago."""
+    known = remembered(standing=Standing.COOLING, since=990.0, until=1020.0, evidence=(failed(995.0),))
+    assert recall(known, POLICY, 1000.0).fell_on is None
 
 
 def test_nothing_remembered_is_as_new() -> None:

@@ -9,7 +9,7 @@ from state.messages import TargetsReplaced
 from state.outcome import Outcome
 from state.standing import Standing
 from state.targets import TargetName
-from tests.rigs.evidence import TARGET, attempt, failed
+from tests.rigs.evidence import TARGET, answered, attempt, failed
 from tests.rigs.registry_house import HOUSE_POLICY, OTHER, House, in_house
 from tests.rigs.virtual_time import START
 
@@ -53,5 +53,39 @@ def test_a_reload_lifts_no_limit_of_the_moment() -> None:
         await house.say(failed(START + 1, Fault.RATE_LIMITED))
         await house.say(TargetsReplaced(targets=ALL))
         assert house.newest().blocked_by is Fault.RATE_LIMITED
+
+    in_house(scene, targets=ALL)
+
+
+@pytest.mark.parametrize(("fault", "scope"), [(Fault.AUTH, None), (Fault.QUOTA, Scope.CREDENTIAL)])
+def test_a_key_that_is_shown_to_work_at_one_target_works_at_all(fault: Fault, scope: Scope | None) -> None:
+    """Also where an answer to an earlier request comes first: that one proves nothing, and hides nothing."""
+
+    async def scene(house: House) -> None:
+        await house.say(attempt(Outcome(fault=fault, reaches=scope), START + 1))
+        await house.say(answered(START + 1.05))
+        stopped = house.snapshots()[-1].targets
+        assert all(stopped[each].refused_until or stopped[each].blocked_until for each in (TARGET, OTHER))
+        await house.say(answered(START + 3))
+        proved = house.snapshots()[-1].targets
+        assert not any(proved[each].refused_until or proved[each].blocked_until for each in ALL)
+
+    in_house(scene, targets=ALL)
+
+
+@pytest.mark.parametrize("fault", [Fault.AUTH, Fault.QUOTA, Fault.MODEL_NOT_FOUND])
+def test_what_was_sent_before_a_reload_was_refused_by_what_is_gone(fault: Fault) -> None:
+    """The old key's last refusals say nothing of the new key; its own do."""
+
+    async def scene(house: House) -> None:
+        await house.until(START + 10)
+        await house.say(TargetsReplaced(targets=ALL))
+        late = attempt(Outcome(fault=fault, reaches=Scope.CREDENTIAL), START + 10.5, took=1.0)
+        await house.say(late)
+        seen = house.snapshots()[-1].targets
+        assert not any(seen[each].refused_until or seen[each].blocked_until for each in ALL)
+        await house.say(attempt(Outcome(fault=fault, reaches=Scope.CREDENTIAL), START + 12))
+        seen = house.snapshots()[-1].targets
+        assert all(seen[each].refused_until or seen[each].blocked_until for each in (TARGET, OTHER))
 
     in_house(scene, targets=ALL)

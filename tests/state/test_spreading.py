@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from state.faults import FAULT_RULES, Fault, HealthEffect, Scope
-from state.health import fold, hear
+from state.health import fold
+from state.neighbours import hear
 from state.outcome import Outcome, ProbeKind
 from state.policy import HealthPolicy
 from state.record import Record, view
 from state.standing import Standing
+from state.targets import TargetName
 from tests.rigs.evidence import TARGET, answered, attempt, failed, probed
 
 POLICY = HealthPolicy()
@@ -31,6 +33,25 @@ def test_a_host_that_cannot_be_reached_ejects_all_its_targets(fault: Fault) -> N
     assert heard(fault, 3).standing is Standing.COOLING
 
 
+def test_one_request_that_tries_every_model_ejects_none_of_them() -> None:
+    """It fails at each within a moment: that is one piece of news for each, and its own failure."""
+    names = [TargetName(f"lab/{name}") for name in ("one", "two", "three")]
+    records = {name: Record(target=name) for name in names}
+    for place, tried in enumerate(names):
+        evidence = failed(2.0 + 0.1 * place, Fault.UNREACHABLE, took=0.05, target=tried)
+        for name, record in records.items():
+            records[name] = fold(record, evidence, POLICY) if name == tried else hear(record, evidence, POLICY)
+    assert {record.standing for record in records.values()} == {Standing.UNPROVEN}
+
+
+def test_what_is_heard_many_times_in_a_second_is_heard_once() -> None:
+    """However many requests fail at the neighbour at once; a second later it is news again."""
+    record = HEALTHY
+    for tenth in range(20, 40):
+        record = hear(record, failed(tenth / 10, Fault.UNREACHABLE), POLICY)
+    assert (record.standing, record.surface_faults) == (Standing.HEALTHY, 2)
+
+
 def test_a_neighbours_answer_forgives_what_was_only_heard() -> None:
     """Connection failures far apart, with answers in between, eject nobody."""
     record = hear(heard(Fault.UNREACHABLE, 2), answered(5.0), POLICY)
@@ -50,6 +71,22 @@ def test_a_spent_account_blocks_every_model_and_a_models_own_limit_only_that_one
     """What the money of a key pays for ends together; a limit per model does not."""
     assert heard(Fault.QUOTA, 1, reaches=Scope.CREDENTIAL).block.fault is Fault.QUOTA
     assert heard(Fault.QUOTA, 1) == HEALTHY
+
+
+@pytest.mark.parametrize("fault", [Fault.AUTH, Fault.QUOTA])
+def test_a_key_that_works_again_works_for_every_model(fault: Fault) -> None:
+    """An answer to what was sent after the refusal ends what was heard of it; one sent earlier proves nothing."""
+    record = heard(fault, 1, reaches=Scope.CREDENTIAL)
+    assert hear(record, answered(2.05), POLICY) == record
+    seen = view(hear(record, answered(4.0), POLICY), 4.0)
+    assert (seen.refused_until, seen.blocked_until) == (None, None)
+
+
+def test_a_neighbours_answer_ends_no_limit_of_the_target_itself() -> None:
+    """Its own quota and its own rate limit are not the key's."""
+    for fault in (Fault.QUOTA, Fault.RATE_LIMITED, Fault.PERMISSION):
+        record = fold(HEALTHY, failed(3.0, fault), POLICY)
+        assert hear(record, answered(5.0), POLICY) == record
 
 
 @pytest.mark.parametrize("fault", [fault for fault, rule in FAULT_RULES.items() if rule.scope is Scope.TARGET])
