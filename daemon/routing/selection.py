@@ -178,6 +178,8 @@ def _used_up(health: TargetHealth, query: RouteQuery, load: Load, now: float) ->
     if health.quota is None:
         return None
     sent, tokens_sent = load.sent.get(target, 0), load.tokens_sent.get(target, 0)
+    if health.quota.has_room(sent, tokens_sent, query.tokens):
+        return None
     ready_at, reset_at = health.quota.opening(sent, tokens_sent, query.tokens)
     if ready_at <= now:
         return None
