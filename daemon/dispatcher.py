@@ -294,13 +294,5 @@ class Dispatcher:
         if self._snapshot is None:
             return
         for reply in self._curious:
-            view = DispatcherView(
-                snapshot=self._snapshot,
-                routes=self._routes,
-                in_flight=dict(self._traffic.tally.targets),
-                sent=dict(self._traffic.tally.sent),
-                tokens_sent=dict(self._traffic.tally.tokens_sent),
-                waiting=self._line.lengths,
-            )
-            reply.send(view)
+            reply.send(self._traffic.view(self._snapshot, self._routes, self._line.lengths))
         self._curious.clear()

@@ -161,6 +161,18 @@ class Quota(msgspec.Struct, frozen=True):
         """Return how many tokens may go at `now` after `tokens_sent`, an estimate."""
         return _open(self.tokens, tokens_sent, now)
 
+    def has_room(self, sent: int, tokens_sent: int, tokens: int) -> bool:
+        """Return whether a request of `tokens` fits into what was told to be left: the usual case, cheaply."""
+        requests, volume = self.requests, self.tokens
+        if requests is not None:
+            left = requests.remaining
+            if left < 1.0 or left - sent + requests.sent < 1.0:
+                return False
+        if volume is None:
+            return True
+        left, need = volume.remaining, tokens or 1
+        return left >= need and left - tokens_sent + volume.sent >= need
+
     def ready_at(self, sent: int, tokens_sent: int, tokens: int) -> float:
         """Return from when on a request of `tokens` may go after `sent` others; minus infinity where it may now."""
         return self.opening(sent, tokens_sent, tokens)[0]

@@ -142,7 +142,7 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
 def _is_clear(record: Record) -> bool:
     admitted = record.standing in {Standing.HEALTHY, Standing.UNPROVEN} and not record.drained and not record.limit
     free = record.block.until == -math.inf and record.refusal.until == -math.inf and not record.block.guesses
-    return admitted and free and record.quota is None
+    return admitted and free
 
 
 def _mean(latencies: tuple[float, ...]) -> float | None:

@@ -116,7 +116,14 @@ class Registry:
             case AttemptSpared():
                 self._spare(message)
             case ProbeCompleted():
-                self._recorder.post(_probe_row(message))
+                row = ProbeRow(
+                    at=message.at,
+                    target=message.target,
+                    kind=message.kind,
+                    outcome=message.outcome,
+                    cost_usd=message.cost_usd,
+                )
+                self._recorder.post(row)
                 self._learn(message)
             case DrainRequested():
                 self._drain(message, now)
@@ -297,7 +304,3 @@ class Registry:
     def _note_expiry(self, target: TargetName, now: float) -> None:
         """Record that a drain ended by itself."""
         self._recorder.post(OperationRow(at=now, verb="resume", target=target, by="fairlead", reason="drain expired"))
-
-
-def _probe_row(probe: ProbeCompleted) -> ProbeRow:
-    return ProbeRow(at=probe.at, target=probe.target, kind=probe.kind, outcome=probe.outcome, cost_usd=probe.cost_usd)

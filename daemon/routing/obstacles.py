@@ -71,6 +71,7 @@ def obstacles_of(query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], 
             and (place.dialect is dialect or place.dialect is _ANY_DIALECT)
             and target not in query.tried
             and providers.get(place.provider, 0) < place.max_in_flight
+            and (health.quota is None or _used_up(health, query, load, now) is None)
         ):
             obstacles.append(None)
         else:
@@ -164,6 +165,8 @@ def _used_up(health: TargetHealth, query: RouteQuery, load: Load, now: float) ->
     if health.quota is None:
         return None
     sent, tokens_sent = load.sent.get(target, 0), load.tokens_sent.get(target, 0)
+    if health.quota.has_room(sent, tokens_sent, query.tokens):
+        return None
     ready_at, reset_at = health.quota.opening(sent, tokens_sent, query.tokens)
     if ready_at <= now:
         return None

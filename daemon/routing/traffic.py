@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from daemon.routing.latency import Silence
-from daemon.routing.leases import Choice, Departure, RouteQuery
+from daemon.routing.leases import Choice, Departure, DispatcherView, RouteQuery
+from daemon.routing.policy import Routes
 from daemon.routing.selection import Load
 from daemon.routing.strategies import Turn
 from daemon.routing.tally import Held, Tally
-from state.standing import TargetHealth
+from state.standing import HealthSnapshot, TargetHealth
 from state.targets import TargetName
 
 __all__ = ["Traffic", "allowance_s"]
@@ -80,6 +82,18 @@ class Traffic:
     def asked_at(self) -> float:
         """When a request was last sent anywhere; minus infinity where none ever was."""
         return max(self._sent_at.values(), default=_NEVER)
+
+    def view(self, snapshot: HealthSnapshot, routes: Routes, waiting: Mapping[str, int]) -> DispatcherView:
+        """Return a picture of it that stays as it is, beside what else the dispatcher holds."""
+        tally = self.tally
+        return DispatcherView(
+            snapshot=snapshot,
+            routes=routes,
+            in_flight=dict(tally.targets),
+            sent=dict(tally.sent),
+            tokens_sent=dict(tally.tokens_sent),
+            waiting=waiting,
+        )
 
     def load(self, turn: Turn, now: float) -> Load:
         """Return what a choice may know of it at `now`; good until the next call of any other method."""

@@ -138,6 +138,14 @@ def test_an_older_answer_never_overrules_a_newer(words: Words, ordinal: int, rem
     assert quota.after(told(remaining, max(0.0, reset_s) + 5e4), ordinal, now + 5.0).requests == before
 
 
+@given(WORDS, st.integers(0, 60), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_where_there_is_room_nobody_is_held_back(words: Words, sent: int, tokens_sent: int, tokens: int) -> None:
+    """Law: the cheap answer is never yes where the exact one is no."""
+    quota, _ = heard(words)
+    if quota.has_room(sent, tokens_sent, tokens):
+        assert quota.ready_at(sent, tokens_sent, tokens) == -math.inf
+
+
 @given(WORDS, ALLOWANCES)
 def test_a_newer_answer_holds_whatever_was_told_before(words: Words, allowance: Allowance) -> None:
     """Law: more that remains and a later reset are believed as well as less."""
