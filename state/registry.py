@@ -12,7 +12,7 @@ import structlog
 from state.faults import Scope
 from state.health import begin, drain, fold, resume, tick
 from state.hearing import begun, spared
-from state.history.rows import EstimateRow, OperationRow, ProbeRow, RecorderMessage, TransitionRow
+from state.history.rows import EstimateRow, OperationRow, RecorderMessage
 from state.latency.belief import Belief
 from state.latency.lengths import Lengths, after_length
 from state.mailbox import Address, Mailbox
@@ -28,6 +28,7 @@ from state.messages import (
     TargetsReplaced,
 )
 from state.neighbours import hear
+from state.noting import probe_row, transition_row
 from state.observation import lifted
 from state.policy import HealthPolicy
 from state.recall import recall
@@ -116,14 +117,7 @@ class Registry:
             case AttemptSpared():
                 self._spare(message)
             case ProbeCompleted():
-                row = ProbeRow(
-                    at=message.at,
-                    target=message.target,
-                    kind=message.kind,
-                    outcome=message.outcome,
-                    cost_usd=message.cost_usd,
-                )
-                self._recorder.post(row)
+                self._recorder.post(probe_row(message))
                 self._learn(message)
             case DrainRequested():
                 self._drain(message, now)
@@ -280,25 +274,15 @@ class Registry:
         """Record and log a change of standing, where there was one."""
         if record.standing is before:
             return
-        until = None if math.isinf(record.until) else record.until
-        self._recorder.post(
-            TransitionRow(
-                at=record.since,
-                target=record.target,
-                before=before,
-                after=record.standing,
-                cause=record.cause,
-                until=until,
-                ejections=record.ejections,
-            )
-        )
+        row = transition_row(record, before)
+        self._recorder.post(row)
         _log.info(
             "standing_changed",
             target=record.target,
             before=before.value,
             after=record.standing.value,
             cause=record.cause,
-            cooldown_s=None if until is None else round(until - record.since, 3),
+            cooldown_s=None if row.until is None else round(row.until - record.since, 3),
         )
 
     def _note_expiry(self, target: TargetName, now: float) -> None:
