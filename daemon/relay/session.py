@@ -226,7 +226,7 @@ class Session:
     def _goes_on(self, broken: Broken) -> bool:
         """Return whether another target is to continue the stream from the text so far."""
         text = self._text
-        if text is None or broken.told is not None or not self._course.may_continue:
+        if text is None or broken.told is not None or self._voice.within_event or not self._course.may_continue:
             return False
         body = continued_body(self._call.surface, self._call.body, text.text) if text.plain and text.text else None
         if body is None:
