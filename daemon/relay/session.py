@@ -53,10 +53,22 @@ class Session:
         self._voice = Voice(self._call, self._journal.story, client, self._around.gear.clock)
         self._last_words = LastWords(self._call, self._journal, self._voice, self._around.shelf)
         try:
-            return await self._answer()
-        except (ClientLeft, anyio.get_cancelled_exc_class()):
-            self._left()
+            with self._around.curfew.observed():
+                return await self._answer()
+            return await self._stopped()
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, ClientLeft):
+                await self._last_words.mishap()
             raise
+        finally:
+            if not self._journal.over:
+                self._left()
+
+    async def _stopped(self) -> Answer | None:
+        """Tell a client that the daemon ends before its answer does, unless that had all come."""
+        if self._journal.over or self._course.left_with is not None:
+            return None
+        return await self._last_words.stopped(self._course.tried)
 
     def _left(self) -> None:
         """Write down a client that left: where it had the whole stream, that was an answer."""
@@ -162,8 +174,16 @@ class Session:
             return await exchange.run(request, self._voice)
         except (ClientLeft, anyio.get_cancelled_exc_class()):
             whole = self._course.left_with = exchange.whole
-            self._journal.attempted(lease.target, exchange.abandoned() if whole is None else whole.outcome)
+            self._journal.attempted(lease.target, self._unfinished(exchange) if whole is None else whole.outcome)
+            self._course.tried.append((lease.target, self._unfinished(exchange)))
             raise
+
+    def _unfinished(self, exchange: Exchange) -> Outcome:
+        """Return the outcome of an attempt that was ended here: by the client, or with the daemon."""
+        outcome = exchange.abandoned()
+        if not self._around.curfew.fallen:
+            return outcome
+        return msgspec.structs.replace(outcome, reason="fairlead stopped", at_fault=Blame.OURSELVES)
 
     def _terms(self, lease: Lease, provider: Provider) -> Terms:
         scored = [candidate for candidate in lease.choice.candidates if candidate.score is not None]
