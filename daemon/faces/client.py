@@ -133,7 +133,7 @@ class ClientFace:
             uid=peer.uid if peer else None,
             team=headers.get("fairlead-team", ""),
             user=headers.get("fairlead-user", ""),
-            credential=headers.get("authorization", "") + headers.get("x-api-key", ""),
+            credential=(headers.get("authorization", ""), headers.get("x-api-key", "")),
         )
 
 

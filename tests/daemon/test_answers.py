@@ -19,7 +19,7 @@ from daemon.degraded.keys import Asker, answer_key
 from probes.surfaces import Surface
 from state.mailbox import Mailbox, Reply
 
-ASKER = Asker(uid=1000, team="search", user="ada", credential="Bearer x")
+ASKER = Asker(uid=1000, team="search", user="ada", credential=("Bearer x", ""))
 _QUESTION = {"model": "w", "messages": [{"role": "user", "content": "how many?"}], "temperature": 0.5}
 
 
@@ -35,13 +35,17 @@ def test_the_same_question_has_the_same_key_however_it_is_spelled(
 ) -> None:
     """Order, spacing and escapes do not matter; nor who is billed, nor how the answer travels."""
     question = {name: _QUESTION[name] for name in names}
-    text = json.dumps({**question, "stream": True, "user": "u", "model": "v"}, indent=indent, ensure_ascii=ascii_only)
+    text = json.dumps(
+        {**question, "stream": True, "metadata": {"tag": "t"}, "model": "v"}, indent=indent, ensure_ascii=ascii_only
+    )
     assert answer_key("w", Surface.CHAT, text.encode(), ASKER) == _key(_QUESTION)
 
 
-@pytest.mark.parametrize("field", [{"uid": 7}, {"uid": None}, {"team": "x"}, {"user": "x"}, {"credential": "x"}])
+@pytest.mark.parametrize(
+    "field", [{"uid": 7}, {"uid": None}, {"team": "x"}, {"user": "x"}, {"credential": ("", "Bearer x")}]
+)
 def test_another_asker_has_another_key(field: dict[str, object]) -> None:
-    """Never across users or teams."""
+    """Never across users, teams or keys."""
     assert _key(_QUESTION, replace(ASKER, **field)) != _key(_QUESTION)
 
 
@@ -53,6 +57,8 @@ def test_another_asker_has_another_key(field: dict[str, object]) -> None:
         {"max_tokens": 5},
         {"temperature": "0.5"},
         {"unheard_of": True},
+        {"user": "bob"},
+        {"metadata": {"user_id": "bob"}},
     ],
 )
 def test_another_question_has_another_key(more: dict[str, object]) -> None:
