@@ -14,7 +14,7 @@ from daemon.relay.headers import story_headers
 from daemon.relay.journal import Ending, Journal
 from daemon.relay.refusing import Tried, passed_on, stopping
 from daemon.relay.voice import Voice
-from probes.dialects.rendering import Rendered, render_stream, render_whole
+from probes.dialects.rendering import Rendered, render_stream, render_whole, wants_usage
 from probes.surfaces import Surface
 from state.outcome import Outcome
 
@@ -103,7 +103,7 @@ class LastWords:
             text=substitute.text,
             request_id=call.request_id,
             created=self._shelf.unix_seconds(),
-            include_usage=b'"include_usage"' in call.body,
+            include_usage=wants_usage(call.body),
         )
         if call.streamed:
             await self._voice.whole(render_stream(rendered))
