@@ -28,6 +28,7 @@ from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
+from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
@@ -111,6 +112,7 @@ class Assembly:
         self.metrics = Metrics(VERSION)
         self.wires = Wires()
         self.sweep = DeadlineSweep(self.clock)
+        self.curfew = Curfew()
         self.boxes = boxes
         seed = random.SystemRandom().getrandbits(32)
         self.recorder = Recorder(boxes.recorder, past.history, configuration.history, time.time)
@@ -177,7 +179,7 @@ class Assembly:
         def around() -> Surroundings:
             providers = self.in_force.configuration.providers
             forms = self.in_force.forms
-            return Surroundings(self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf)
+            return Surroundings(self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf, self.curfew)
 
         return Front(
             ClientFace(self.in_force, around, self.clock),

@@ -30,6 +30,8 @@ __all__ = ["Places", "live", "placed_configuration"]
 _log = structlog.get_logger("fairlead")
 _FLUSH_S = 5.0
 _STATUS_S = 2.0
+_LAST_WORDS_S = 2.0
+"""What is cut off is told so: longer than a relay gives a client that does not read."""
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +133,9 @@ async def _end(assembly: Assembly, servers: Servers, notifier: Notifier) -> None
             tasks.cancel_scope.cancel()
     if waiting.cancelled_caught:
         _log.warning("requests_cut_off", drain_grace_s=float(grace))
+        assembly.curfew.fall()
+        with anyio.move_on_after(_LAST_WORDS_S):
+            await assembly.front.empty()
     await servers.close()
     await assembly.wires.aclose()
     with anyio.move_on_after(_FLUSH_S):

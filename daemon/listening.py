@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a class by a class's name
@@ -19,6 +20,8 @@ __all__ = ["Listeners", "Servers"]
 
 _KEEPALIVE_S = 75.0
 """nginx's default: longer than any SDK keeps an idle connection."""
+_BROKEN = 500
+_CLIENTS_OWN = (HttpProcessingError, web.RequestPayloadError)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -28,7 +31,7 @@ class _NotTheClients(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let through all but malformed HTTP."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+        return not isinstance(error, _CLIENTS_OWN)
 
 
 def _bugs_only() -> logging.Logger:
@@ -36,6 +39,44 @@ def _bugs_only() -> logging.Logger:
     if not logger.filters:
         logger.addFilter(_NotTheClients())
     return logger
+
+
+_Mishap = Callable[[web.BaseRequest, BaseException | None], web.StreamResponse]
+
+
+class _Server(web.Server):
+    """The server, whose last word on a request that raised is the front's."""
+
+    def __init__(self, handler: _Handler, *, mishap: _Mishap, **settings: Any) -> None:
+        super().__init__(handler, **settings)
+        self._mishap = mishap
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, self._mishap, loop=self._loop, **self._kwargs)
+
+
+class _Connection(web.RequestHandler):
+    __slots__ = ("_mishap",)
+
+    def __init__(self, server: _Server, mishap: _Mishap, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._mishap = mishap
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = _BROKEN,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what raised: here ends every mistake of ours, and no other place swallows one."""
+        if status < _BROKEN or isinstance(exc, _CLIENTS_OWN):
+            return super().handle_error(request, status, exc, message)
+        response = self._mishap(request, exc or sys.exception())
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        response.force_close()
+        return response
 
 
 class Listeners(msgspec.Struct, frozen=True):
@@ -95,8 +136,9 @@ class Servers:
             await runner.cleanup()
 
     async def _serve(self, handler: _Handler, sockets: tuple[Socket, ...]) -> None:
-        server = web.Server(
+        server = _Server(
             handler,
+            mishap=self._front.mishap,
             request_factory=self._request,
             handler_cancellation=True,
             access_log=None,

@@ -26,6 +26,8 @@ T = TypeVar("T")
 _log = structlog.get_logger("fairlead.answers")
 _APPLICATION_ID: Final = 0x4641494E
 """`FAIN`: a fairlead's answers."""
+_VERSION: Final = 1
+"""A file of another version is emptied: what it keeps is only ever a convenience."""
 _MOST_BYTES: Final = 256 * 1024
 """A longer text is not kept."""
 _PATIENCE_S: Final = 30.0
@@ -35,28 +37,35 @@ _SCHEMA: Final = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA application_id = {_APPLICATION_ID};
-CREATE TABLE IF NOT EXISTS answer (
+PRAGMA user_version = {_VERSION};
+DROP TABLE IF EXISTS answer;
+CREATE TABLE answer (
   -- One row per question: its last good answer.
   key BLOB PRIMARY KEY, -- a hash of the workload, the asker and the question
+  workload TEXT NOT NULL, -- to whose question it was given
   at REAL NOT NULL, -- when it was given, Unix seconds
+  expires REAL NOT NULL, -- until when its workload keeps it, Unix seconds
   model TEXT NOT NULL, -- which target gave it
   text TEXT NOT NULL, -- what it said
   bytes INTEGER NOT NULL -- its length in UTF-8
 ) STRICT;
-CREATE INDEX IF NOT EXISTS answer_at ON answer (at);
+CREATE INDEX answer_workload ON answer (workload, at);
+CREATE INDEX answer_expires ON answer (expires);
 """
 _KEEP: Final = (
-    "INSERT INTO answer (key, at, model, text, bytes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
-    "at = excluded.at, model = excluded.model, text = excluded.text, bytes = excluded.bytes"
+    "INSERT OR REPLACE INTO answer (key, workload, at, expires, model, text, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+_EXPIRE: Final = "DELETE FROM answer WHERE expires < ?"
 _EVICT: Final = """
 DELETE FROM answer WHERE key IN (
-  SELECT key FROM (SELECT key, sum(bytes) OVER (ORDER BY at DESC, key) AS total FROM answer) WHERE total > ?
-) OR at < ?"""
+  SELECT key FROM (
+    SELECT key, sum(bytes) OVER (ORDER BY at DESC, key) AS total FROM answer WHERE workload = ?
+  ) WHERE total > ?
+)"""
 
 
 class AnswerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long answers are kept, in seconds, and how many bytes of text altogether."""
+    """How long a workload's answers are kept, in seconds, and how many bytes of text of them altogether."""
 
     max_age_s: float
     max_bytes: int
@@ -75,6 +84,7 @@ class AnswerKept(msgspec.Struct, frozen=True, kw_only=True):
     """A good answer was given."""
 
     key: bytes
+    workload: str
     text: str
     model: str
     limits: AnswerLimits
@@ -130,17 +140,21 @@ class AnswerStore:
 
     def _keep(self, connection: sqlite3.Connection, kept: list[AnswerKept]) -> None:
         now = self._wall()
-        texts = [one.text.encode("utf-8", "replace") for one in kept]  # a lone surrogate is none that SQLite takes
-        rows = [(one.key, now, one.model, text.decode(), len(text)) for one, text in zip(kept, texts, strict=True)]
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_KEEP, [row for row in rows if row[-1] <= _MOST_BYTES])
-        limits = kept[-1].limits
-        connection.execute(_EVICT, (limits.max_bytes, now - limits.max_age_s))
+        connection.executemany(_KEEP, [row for row in (_row(one, now) for one in kept) if row[-1] <= _MOST_BYTES])
+        connection.execute(_EXPIRE, (now,))
+        for workload, limits in {one.workload: one.limits for one in kept}.items():
+            connection.execute(_EVICT, (workload, limits.max_bytes))
         connection.execute("COMMIT")
 
     def _find(self, connection: sqlite3.Connection, wanted: AnswerWanted) -> Kept | None:
         row = connection.execute("SELECT text, model, at FROM answer WHERE key = ?", (wanted.key,)).fetchone()
         return Kept(*row) if row is not None and 0.0 <= self._wall() - row[2] <= wanted.max_age_s else None
+
+
+def _row(one: AnswerKept, now: float) -> tuple[bytes, str, float, float, str, str, int]:
+    text = one.text.encode("utf-8", "replace")  # a lone surrogate is none that SQLite takes
+    return one.key, one.workload, now, now + one.limits.max_age_s, one.model, text.decode(), len(text)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -163,5 +177,6 @@ def _insist_on_ours(connection: sqlite3.Connection) -> None:
     (things,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != _APPLICATION_ID and (application or things):
         raise sqlite3.DatabaseError("it is the database of another application")
-    if application != _APPLICATION_ID:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if (application, version) != (_APPLICATION_ID, _VERSION):
         connection.executescript(_SCHEMA)

@@ -13,8 +13,8 @@ from probes.surfaces import Surface
 __all__ = ["Asker", "answer_key"]
 
 _SURFACES: Final = frozenset({Surface.CHAT, Surface.RESPONSES, Surface.MESSAGES})
-_MEANINGLESS: Final = frozenset({"model", "stream", "stream_options", "user", "metadata", "store", "service_tier"})
-"""Members that change who is billed or how the answer travels, and not what is asked."""
+_MEANINGLESS: Final = frozenset({"model", "stream", "stream_options", "metadata", "store", "service_tier"})
+"""Members that change who is billed or how the answer travels, and not what is asked, nor for whom."""
 _NEVER: Final = frozenset(
     {
         "tools",
@@ -38,8 +38,8 @@ class Asker(msgspec.Struct, frozen=True):
     """The peer's user number on a Unix socket; None over TCP."""
     team: str = ""
     user: str = ""
-    credential: str = ""
-    """What the client showed as its key."""
+    credential: tuple[str, str] = ("", "")
+    """What the client showed as its key: as `authorization`, and as `x-api-key`."""
 
 
 def answer_key(workload: str, surface: Surface, body: bytes, asker: Asker) -> bytes | None:
@@ -49,10 +49,16 @@ def answer_key(workload: str, surface: Surface, body: bytes, asker: Asker) -> by
         return None
     question = {name: value for name, value in request.items() if name not in _MEANINGLESS and value is not None}
     try:
-        whole = msgspec.json.encode((workload, surface.value, asker, question), order="sorted")
+        whole = msgspec.json.encode((workload, surface.value, asker, question, _user_of(request)), order="sorted")
     except (*UNREADABLE, TypeError, ValueError, RecursionError):
         return None
     return hashlib.blake2b(whole, digest_size=32).digest()
+
+
+def _user_of(request: dict[str, Any]) -> object:
+    """Return for whom the client asks, in Anthropic's way; OpenAI's `user` is a member of the question."""
+    metadata = request.get("metadata")
+    return metadata.get("user_id") if isinstance(metadata, dict) else None
 
 
 def _may_be_kept(request: dict[str, Any]) -> bool:

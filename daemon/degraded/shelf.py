@@ -61,7 +61,7 @@ class Shelf:
             return
         degraded = call.workload.degraded
         limits = AnswerLimits(max_age_s=degraded.max_age, max_bytes=degraded.max_size)
-        self._store.post(AnswerKept(key=key, text=text, model=target or "", limits=limits))
+        self._store.post(AnswerKept(key=key, workload=call.workload.name, text=text, model=target or "", limits=limits))
 
 
 def _key(call: ClientCall) -> bytes | None:

@@ -23,7 +23,10 @@ from probes.dialects.shapes import ModelEntry, models_body
 from probes.policy import Dialect
 from probes.surfaces import Surface
 
-__all__ = ["ClientFace", "new_request_id"]
+__all__ = ["REQUEST_ID", "ClientFace", "new_request_id"]
+
+REQUEST_ID = web.RequestKey("request_id", str)
+"""Under which a request carries its id, for whoever must answer it after all."""
 
 _OWN_HEADERS = frozenset({"content-encoding"})
 """The server has already undone a request's compression."""
@@ -50,7 +53,7 @@ class ClientFace:
     async def relay(self, request: web.BaseRequest, surface: Surface) -> web.StreamResponse:
         """Answer one request to `surface`."""
         arrived_at = self._clock()
-        request_id = new_request_id()
+        request_id = request[REQUEST_ID] = new_request_id()
         body = await self._body(request)
         call = body if isinstance(body, Refusal) else self._call(request, surface, body, (request_id, arrived_at))
         if isinstance(call, Refusal):
@@ -131,7 +134,7 @@ class ClientFace:
             uid=peer.uid if peer else None,
             team=headers.get("fairlead-team", ""),
             user=headers.get("fairlead-user", ""),
-            credential=headers.get("authorization", "") + headers.get("x-api-key", ""),
+            credential=(headers.get("authorization", ""), headers.get("x-api-key", "")),
         )
 
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Awaitable, Callable
 
 import anyio
+import structlog
 from aiohttp import web
 
 from daemon.control.face import ControlFace
-from daemon.faces.client import ClientFace, new_request_id
+from daemon.faces.client import REQUEST_ID, ClientFace, new_request_id
 from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body
 from daemon.faces.vitals import Vitals
 from probes.policy import Dialect
@@ -17,6 +18,7 @@ from probes.surfaces import Surface
 
 __all__ = ["Front"]
 
+_log = structlog.get_logger("fairlead.server")
 _SURFACES = {surface.value: surface for surface in Surface}
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
 _LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
@@ -48,6 +50,13 @@ class Front:
             message = f"{where} is not this machine's loopback. Call 127.0.0.1 or localhost, from a program."
             return _refuse(request, Refusal(kind=RefusalKind.FORBIDDEN, message=message))
         return await self._counted(request)
+
+    def mishap(self, request: web.BaseRequest, error: BaseException | None) -> web.Response:
+        """Answer a request that met a mistake of ours, which goes into the log as a whole."""
+        request_id = request[REQUEST_ID] = request.get(REQUEST_ID) or new_request_id()
+        _log.error("request_failed", request_id=request_id, path=request.path, exc_info=error)
+        message = f"fairlead itself failed at this request. Its log tells more under {request_id}; please report it."
+        return _refuse(request, Refusal(kind=RefusalKind.INTERNAL, message=message))
 
     async def empty(self) -> None:
         """Close every connection after its answer from now on, and wait until no request is under way."""
@@ -96,7 +105,9 @@ def _refuse(request: web.BaseRequest, refusal: Refusal) -> web.Response:
     if not request.path.startswith("/v1/"):
         return web.Response(status=refusal.status, body=problem_body(refusal), content_type="application/problem+json")
     anthropic = request.path.startswith("/v1/messages") or "anthropic-version" in request.headers
-    request_id = new_request_id()
+    request_id = request.get(REQUEST_ID) or new_request_id()
     body = refusal_body(refusal, Dialect.ANTHROPIC if anthropic else Dialect.OPENAI, request_id)
     headers = {"x-request-id": request_id, "content-type": "application/json"}
+    if anthropic:
+        headers["request-id"] = request_id
     return web.Response(status=refusal.status, headers=headers, body=body)

@@ -50,6 +50,7 @@ class RefusalKind(StrEnum):
     INVALID_REQUEST = "invalid_request"
     HISTORY = "history_unavailable"
     INVALID_CONFIGURATION = "invalid_configuration"
+    INTERNAL = "internal_error"
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -78,6 +79,7 @@ _RULES: Final = {
     RefusalKind.METHOD: _Rule(405, "Another method is needed", _INVALID),
     RefusalKind.INVALID_REQUEST: _Rule(400, "The request does not fit", _INVALID),
     RefusalKind.HISTORY: _Rule(503, "The history cannot be read now", _OURS),
+    RefusalKind.INTERNAL: _Rule(500, "fairlead itself failed", _OURS),
     RefusalKind.INVALID_CONFIGURATION: _Rule(422, "The configuration is invalid", _INVALID),
 }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["WholeEvents"]
+__all__ = ["WholeEvents", "ends_event"]
 
 _MOST = 64 * 1024
 """An event longer than this is passed on in parts: holding more would only delay it."""
+_BLANKS = (b"\n\n", b"\n\r\n", b"\r\r")
+"""An empty line ends an event, whichever way lines end."""
 
 
 class WholeEvents:
@@ -22,10 +24,12 @@ class WholeEvents:
 
     def take(self, piece: bytes) -> bytes:
         """Return what of the held bytes and `piece` may go on now."""
-        if not self._rest and piece.endswith((b"\n\n", b"\r\n\r\n")):
+        if not self._rest and piece.endswith(_BLANKS):
             return piece
         joined = self._rest + piece
-        end = _end_of_events(joined) if len(joined) <= _MOST else len(joined)
+        end = _end_of_events(joined)
+        if len(joined) - end > _MOST:
+            end = len(joined)
         self._rest = joined[end:]
         return joined[:end]
 
@@ -35,6 +39,11 @@ class WholeEvents:
         return rest
 
 
+def ends_event(piece: bytes) -> bool:
+    """Return whether a client that has read `piece` has only whole events."""
+    return piece.endswith(_BLANKS)
+
+
 def _end_of_events(text: bytes) -> int:
-    """Return where the last complete event in `text` ends: a blank line ends one, whichever way lines end."""
-    return max((at + len(blank) for blank in (b"\n\n", b"\r\n\r\n") if (at := text.rfind(blank)) >= 0), default=0)
+    """Return where the last complete event in `text` ends."""
+    return max((at + len(blank) for blank in _BLANKS if (at := text.rfind(blank)) >= 0), default=0)

@@ -168,7 +168,9 @@ class Exchange:
                 onward = reader.feed(piece)
                 if self._first_byte_s is None and reader.said:
                     self._begin(reply)
-                if onward and not self._hushed:
+                if self._hushed:
+                    break
+                if onward:
                     await self._pass_on(self._events.take(onward), reply, client)
                 elif reader.diagnosis is not None and not self._passed:
                     if not self._is_last_word(reader.diagnosis):
@@ -176,8 +178,8 @@ class Exchange:
                     await self._pass_on(reader.release(), reply, client)
             diagnosis = reader.diagnosis or reader.end()
         except WireError as error:
-            if not reader.finished:
-                diagnosis = reader.diagnosis or Diagnosis(fault=Fault.CUT, reason=str(error))
+            cut = None if reader.finished else Diagnosis(fault=Fault.CUT, reason=str(error))
+            diagnosis = reader.diagnosis or cut
         return await self._stream_ended(diagnosis, reply, client)
 
     async def _stream_ended(self, diagnosis: Diagnosis | None, reply: UpstreamReply, client: Client) -> ExchangeResult:
@@ -194,8 +196,14 @@ class Exchange:
 
     @property
     def _hushed(self) -> bool:
-        """Whether the provider's own error event is kept from the client: somebody else may go on."""
-        return self._terms.text is not None and self._passed and self._reader.diagnosis is not None
+        """Whether the provider's own last word is kept from the client: somebody else may go on, or it says too little.
+
+        It may have come with the first content; then the client has nothing at all, and the next target is asked.
+        """
+        diagnosis = self._reader.diagnosis
+        if diagnosis is None or not self._reader.committed or self._is_last_word(diagnosis):
+            return False
+        return self._terms.text is not None or self._reader.unsaid
 
     def _is_last_word(self, diagnosis: Diagnosis) -> bool:
         """Whether the stream's own ending is what the client should read: a filter's, where no fallback is wanted."""
@@ -228,7 +236,10 @@ class Exchange:
         outcome = self._late()
         if not self._committed:
             return Failed(outcome)
-        if self._reader.finished:
+        diagnosis = self._reader.diagnosis
+        if diagnosis is not None and not self._is_last_word(diagnosis):
+            return self._broken(diagnosis.reason)
+        if self._reader.finished or diagnosis is not None:
             return Streamed(outcome=self._outcome(None, ""), usage=self._reader.usage)
         return self._broken(outcome.reason)
 

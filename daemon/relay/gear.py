@@ -10,6 +10,7 @@ import msgspec
 from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
 from daemon.rehearsals import Rehearsals
+from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.journal import Witnesses
 from daemon.relay.patience import Limits
@@ -67,3 +68,4 @@ class Surroundings(msgspec.Struct, frozen=True):
     """What all requests to a provider have in common, by its name."""
     rehearsals: Rehearsals
     shelf: Shelf
+    curfew: Curfew

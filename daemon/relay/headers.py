@@ -33,6 +33,7 @@ _CONNECTIONS_OWN = frozenset(
         "x-should-retry",
     }
 )
+_OURS = "fairlead-"
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -90,9 +91,12 @@ def _server_timing(call: ClientCall, story: Story, now: float) -> str:
 def answer_headers(upstream: Mapping[str, str], own: Mapping[str, str], content_type: str) -> dict[str, str]:
     """Return the provider's headers that concern the client, with fairlead's over them.
 
+    What begins with `fairlead-` is never the provider's: it would tell of a fallback that nobody made.
     The provider's request id goes on under a name of its own, for a ticket with its support.
     """
-    headers = {name: value for name, value in upstream.items() if name not in _CONNECTIONS_OWN}
+    headers = {
+        name: value for name, value in upstream.items() if name not in _CONNECTIONS_OWN and not name.startswith(_OURS)
+    }
     theirs = upstream.get("x-request-id") or upstream.get("request-id")
     if theirs:
         headers["fairlead-upstream-request-id"] = header_text(theirs)

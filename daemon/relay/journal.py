@@ -64,6 +64,8 @@ class Journal:
         self._call = call
         self._witnesses = witnesses
         self.story = Story()
+        self.over = False
+        """Whether its end is written down."""
         self._primary: TargetName | None = None
         self._begun: set[int] = set()
 
@@ -210,6 +212,7 @@ class Journal:
     def ended(self, ending: Ending) -> None:
         """Note the end of the request: its one row."""
         call, story = self._call, self.story
+        self.over = True
         latency_s = self._witnesses.clock() - call.arrived_at
         row = RequestRow(
             at=call.arrived_at,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from daemon.degraded.shelf import Shelf
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
-from daemon.relay.calls import Answer, ClientCall, Failed
+from daemon.relay.calls import Answer, ClientCall, ClientLeft, Failed
 from daemon.relay.headers import story_headers
 from daemon.relay.journal import Ending, Journal
-from daemon.relay.refusing import Tried, passed_on
+from daemon.relay.refusing import Tried, passed_on, stopping
 from daemon.relay.voice import Voice
-from probes.dialects.rendering import Rendered, render_stream, render_whole
+from probes.dialects.rendering import Rendered, render_stream, render_whole, wants_usage
 from probes.surfaces import Surface
 from state.outcome import Outcome
 
@@ -22,6 +23,7 @@ __all__ = ["LastWords"]
 _DEGRADABLE: Final = frozenset({RefusalKind.NO_TARGET, RefusalKind.EXHAUSTED, RefusalKind.QUEUE_FULL})
 _SPEAKING: Final = frozenset({Surface.CHAT, Surface.RESPONSES, Surface.MESSAGES})
 _OK: Final = 200
+_BROKEN: Final = 500
 
 
 class _Substitute(msgspec.Struct, frozen=True):
@@ -54,6 +56,23 @@ class LastWords:
             self._journal.ended(Ending(outcome="failed", status=answer.status, last=failed.outcome))
         return answer
 
+    async def stopped(self, tried: list[Tried]) -> Answer | None:
+        """Tell a client that the daemon ends before its answer does."""
+        if self._voice.quiet or not tried:
+            return await self.refuse(stopping(self._call), tried)
+        last = tried[-1][1]
+        await self._voice.break_off(last.reason)
+        self._journal.ended(Ending(outcome="cut", status=_OK, last=last))
+        return None
+
+    async def mishap(self) -> None:
+        """Write down a request that met a mistake of ours; a client that has a stream hears of it there."""
+        if not self._journal.over:
+            self._journal.ended(Ending(outcome="failed" if self._voice.quiet else "cut", status=_BROKEN))
+        if self._voice.started:
+            with suppress(ClientLeft):
+                await self._voice.break_off("fairlead itself failed; its log says how")
+
     async def refuse(self, refusal: Refusal, tried: list[Tried]) -> Answer | None:
         """Return our refusal, or a degraded answer in its place; None where either was streamed."""
         last = tried[-1][1] if tried else None
@@ -84,7 +103,7 @@ class LastWords:
             text=substitute.text,
             request_id=call.request_id,
             created=self._shelf.unix_seconds(),
-            include_usage=b'"include_usage"' in call.body,
+            include_usage=wants_usage(call.body),
         )
         if call.streamed:
             await self._voice.whole(render_stream(rendered))

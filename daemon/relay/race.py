@@ -34,6 +34,8 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
     voice: Client
     prepare: Callable[[Lease], tuple[Exchange, UpstreamRequest]]
     """Makes an exchange, whose time starts with that, and what it is to send."""
+    unfinished: Callable[[Exchange], Outcome]
+    """Says of an exchange that was ended here whose doing that was."""
 
 
 class Race:
@@ -147,7 +149,7 @@ class Race:
             return
         if self._winner is runner:
             course.left_with = exchange.whole
-        runner.note(course.left_with.outcome if course.left_with else exchange.abandoned())
+        runner.note(course.left_with.outcome if course.left_with else self._track.unfinished(exchange))
 
     def _told(self) -> ExchangeResult:
         """Tell the course who has run, and return what it goes on from.

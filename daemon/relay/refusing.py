@@ -15,7 +15,7 @@ from state.faults import FAULT_RULES, Blame
 from state.outcome import Outcome
 from state.targets import TargetName
 
-__all__ = ["Tried", "deadline_passed", "exhausted", "no_lease", "passed_on", "too_long"]
+__all__ = ["Tried", "deadline_passed", "exhausted", "no_lease", "passed_on", "stopping", "too_long"]
 
 Tried = tuple[TargetName, Outcome]
 """A target and how the attempt at it ended."""
@@ -64,6 +64,14 @@ def exhausted(call: ClientCall, tried: Sequence[Tried], stopped: str) -> Refusal
 
 def _told(tried: Sequence[Tried]) -> str:
     return "; ".join(f"{target}: {outcome.fault} ({outcome.reason})" for target, outcome in tried)
+
+
+def stopping(call: ClientCall) -> Refusal:
+    """Return the refusal of a request that the daemon does not live to answer."""
+    return Refusal(
+        kind=RefusalKind.STOPPING,
+        message=f"fairlead stopped before {call.workload.name} had an answer: its drain_grace was over. Ask again.",
+    )
 
 
 def deadline_passed(tried: Sequence[Tried]) -> Refusal:

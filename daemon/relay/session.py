@@ -57,10 +57,22 @@ class Session:
         self._voice = Voice(self._call, self._journal.story, client, self._around.gear.clock)
         self._last_words = LastWords(self._call, self._journal, self._voice, self._around.shelf)
         try:
-            return await self._answer()
-        except (ClientLeft, anyio.get_cancelled_exc_class()):
-            self._left()
+            with self._around.curfew.observed():
+                return await self._answer()
+            return await self._stopped()
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, ClientLeft):
+                await self._last_words.mishap()
             raise
+        finally:
+            if not self._journal.over:
+                self._left()
+
+    async def _stopped(self) -> Answer | None:
+        """Tell a client that the daemon ends before its answer does, unless that had all come."""
+        if self._journal.over or self._course.left_with is not None:
+            return None
+        return await self._last_words.stopped(self._course.tried)
 
     def _left(self) -> None:
         """Write down a client that left: where it had the whole stream, that was an answer."""
@@ -167,6 +179,7 @@ class Session:
             desk=self._around.desk,
             voice=self._voice,
             prepare=self._prepared,
+            unfinished=self._unfinished,
         )
         return await Race(track, lease).run()
 
@@ -178,7 +191,8 @@ class Session:
             return await exchange.run(request, self._voice)
         except (ClientLeft, anyio.get_cancelled_exc_class()):
             whole = self._course.left_with = exchange.whole
-            self._journal.attempted(lease, exchange.abandoned() if whole is None else whole.outcome)
+            self._journal.attempted(lease, self._unfinished(exchange) if whole is None else whole.outcome)
+            self._course.tried.append((lease.target, self._unfinished(exchange)))
             raise
 
     def _prepared(self, lease: Lease) -> tuple[Exchange, UpstreamRequest]:
@@ -192,6 +206,13 @@ class Session:
         form = self._around.forms[provider_name]
         request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
         return Exchange(self._call, provider, self._around.gear, terms), request
+
+    def _unfinished(self, exchange: Exchange) -> Outcome:
+        """Return the outcome of an attempt that was ended here: by the client, or with the daemon."""
+        outcome = exchange.abandoned()
+        if not self._around.curfew.fallen:
+            return outcome
+        return msgspec.structs.replace(outcome, reason="fairlead stopped", at_fault=Blame.OURSELVES)
 
     def _terms(self, lease: Lease, provider: Provider) -> Terms:
         scored = [candidate for candidate in lease.choice.candidates if candidate.score is not None]
@@ -259,7 +280,7 @@ class Session:
     def _goes_on(self, broken: Broken) -> bool:
         """Return whether another target is to continue the stream from the text so far."""
         text = self._text
-        if text is None or broken.told is not None or not self._course.may_continue:
+        if text is None or broken.told is not None or self._voice.within_event or not self._course.may_continue:
             return False
         body = continued_body(self._call.surface, self._call.body, text.text) if text.plain and text.text else None
         if body is None:

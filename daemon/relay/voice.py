@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import anyio
 
 from daemon.relay.calls import Client, ClientCall, ClientLeft
+from daemon.relay.events import ends_event
 from daemon.relay.headers import Story, answer_headers, header_text, story_headers
 from probes.dialects.continuing import marked
 from probes.dialects.shapes import ErrorText, error_event
@@ -20,6 +21,7 @@ _LAST_WORDS_S: Final = 1.0
 _SHARE_OF_PATIENCE: Final = 3.0
 """Signs of life come three times as often as the client's SDK needs them."""
 _OK: Final = 200
+_BLANK: Final = b"\n\n"
 
 
 class Voice:
@@ -33,6 +35,7 @@ class Voice:
         self._clock = clock
         self.started = False
         self._content = False
+        self._within = False
         self._begun: anyio.Event | None = None
         """Set once the headers are out that a sign of life sends."""
 
@@ -40,6 +43,11 @@ class Voice:
     def quiet(self) -> bool:
         """Whether the client has nothing but signs of life so far."""
         return not self._content
+
+    @property
+    def within_event(self) -> bool:
+        """Whether the client has the beginning of an event, and not its end."""
+        return self._within
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Begin with the provider's headers and the story so far; where the client has those, say what came since."""
@@ -57,11 +65,12 @@ class Voice:
 
     async def write(self, piece: bytes) -> None:
         """Pass a piece of the stream on."""
+        self._within = not ends_event(piece)
         await self._client.write(piece)
 
     async def say(self, note: str) -> None:
         """Send a comment, which every SDK passes over and every log of the stream shows."""
-        await self._client.write(marked(self._call.surface, header_text(note)))
+        await self.write((_BLANK if self._within else b"") + marked(self._call.surface, header_text(note)))
 
     async def while_quiet(self, talk: Callable[[], Awaitable[T]]) -> T:
         """Return what `talk` returns, giving signs of life until it says something. Raises ClientLeft.
@@ -109,7 +118,10 @@ class Voice:
         """
         last_words = error_event(self._call.surface, self._broken(reason)) if told is None else told
         with anyio.move_on_after(_LAST_WORDS_S):
-            await self._client.write(last_words)
+            if last_words:
+                await self.write(last_words)
+            if self._within:  # an event is nothing to a client before its empty line
+                await self.write(_BLANK)
 
     def _broken(self, reason: str) -> ErrorText:
         if self._content:

@@ -26,6 +26,8 @@ class Meaning(msgspec.Struct, frozen=True):
     finished: bool = False
     diagnosis: Diagnosis | None = None
     usage: Usage | None = None
+    unsaid: bool = False
+    """The diagnosis is one that no client's SDK raises."""
 
 
 class _Choice(msgspec.Struct, frozen=True):
@@ -68,11 +70,12 @@ _TEXTS: Final = ("delta", "text", "thinking", "refusal", "arguments", "transcrip
 _EMPTY_BLOCKS: Final = frozenset({"text", "thinking"})
 
 
-def skim_event(event: bytes) -> Meaning | None:
+def skim_event(surface: Surface, event: bytes) -> Meaning | None:
     """Return what an event says beside content, read quickly; None where only `read_event` can tell."""
     if event.startswith(_DATA):
         return _skim_chunk(event[len(_DATA) - 1 :])
-    if not event.startswith(_NAME):
+    # A chunk's name means nothing: only its data tells.
+    if not event.startswith(_NAME) or surface is Surface.CHAT:
         return None
     name, line_end, _ = event.partition(b"\n")
     name = name[len(_NAME) :].rstrip(b"\r")
@@ -126,12 +129,16 @@ def _read_chunk(surface: Surface, data: bytes) -> Meaning:
     if chunk.error is not None:
         return Meaning(diagnosis=hidden_error(surface, _as_error(data)), usage=usage)
     choices = chunk.choices or []
-    finish = next((choice.finish_reason for choice in choices if choice.finish_reason), None)
+    reasons = [choice.finish_reason for choice in choices if choice.finish_reason]
+    finish = "error" if "error" in reasons else next(iter(reasons), None)
     content = any(
         (choice.delta is not None and carries_something(choice.delta))
         or (choice.message is not None and carries_something(choice.message))
         for choice in choices
     )
+    if finish == "error":
+        wrong = Diagnosis(Fault.SERVER_ERROR, "200 with finish_reason error")
+        return Meaning(content=content, finished=True, diagnosis=wrong, usage=usage, unsaid=True)
     # "length" without content: all tokens went into hidden reasoning. Legal, so what was held must go out.
     return Meaning(content or finish == "length", finish is not None, None if content else _bad_finish(finish), usage)
 
@@ -149,8 +156,6 @@ def _read_strange_chunk(surface: Surface, data: bytes) -> Meaning:
 
 
 def _bad_finish(finish: str | None) -> Diagnosis | None:
-    if finish == "error":
-        return Diagnosis(Fault.SERVER_ERROR, "200 with finish_reason error")
     if finish == "content_filter":
         return Diagnosis(Fault.CONTENT_FILTER, "200 with finish_reason content_filter and no content")
     return None

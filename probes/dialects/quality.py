@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from probes.dialects.complaints import decode
-from probes.dialects.schemas import fits
+from probes.dialects.schemas import Judge
 from probes.surfaces import Surface
 
 __all__ = ["lacking"]
@@ -92,7 +92,7 @@ def _bad_call(name: object, arguments: object, known: set[str]) -> str | None:
     return None if str(name) in known or not known else "a call of a tool that was not offered"
 
 
-def _bad_text(text: str, asked: dict[str, Any] | None, others: object) -> str | None:
+def _bad_text(text: str, asked: Judge | None, others: object) -> str | None:
     """Judge the text of an answer; `others` tells whether something besides text came."""
     if not text.strip():
         return None if others else _EMPTY
@@ -101,19 +101,19 @@ def _bad_text(text: str, asked: dict[str, Any] | None, others: object) -> str | 
     value = decode(text.encode("utf-8", "replace"))
     if value is None and text.strip() != "null":
         return _NOT_JSON
-    return None if not asked or fits(value, asked) else _MISFIT
+    return None if asked.fits(value) else _MISFIT
 
 
-def _format(asked: object, key: str) -> dict[str, Any] | None:
-    """Return the schema that is asked for, empty where any JSON will do, None where none is asked for."""
+def _format(asked: object, key: str) -> Judge | None:
+    """Return the judge of what is asked for, whom any JSON will do where none in particular is; None without one."""
     form = _dict(asked)
     if form.get("type") == "json_object":
-        return {}
+        return Judge({})
     if form.get("type") != "json_schema":
         return None
     schema = form.get(key)
     nested = schema.get("schema") if isinstance(schema, dict) and key == "json_schema" else schema
-    return nested if isinstance(nested, dict) else {}
+    return Judge(_dict(nested))
 
 
 def _first(found: Iterator[str | None]) -> str | None:

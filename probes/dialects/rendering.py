@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
+from probes.dialects.complaints import decode
 from probes.surfaces import Surface
 
-__all__ = ["Rendered", "render_stream", "render_whole"]
+__all__ = ["Rendered", "render_stream", "render_whole", "wants_usage"]
 
 _json: Final = msgspec.json.encode
 _NO_USAGE: Final = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -26,6 +27,13 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds."""
     include_usage: bool = False
     """Whether the client wants a last chunk with token counts (OpenAI's `stream_options`)."""
+
+
+def wants_usage(body: bytes) -> bool:
+    """Return whether the request in `body` asks for a last chunk with token counts. Never raises."""
+    request = decode(body)
+    options = request.get("stream_options") if isinstance(request, dict) else None
+    return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def render_whole(rendered: Rendered) -> bytes:

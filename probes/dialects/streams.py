@@ -31,7 +31,8 @@ class StreamReader:
     committed: bytes of this stream have been given out for the client.
     finished: the provider said that the answer is complete (or, with a diagnosis, that it failed).
     diagnosis: the error that the stream itself reported. Not committed: another target may be tried, or `release`
-    gives the client this one. Committed: the client has been told by the provider.
+    gives the client this one. Committed: the client has been told by the provider, unless that is `unsaid`.
+    unsaid: the error stands where no client looks for one, such as a finish reason.
     usage: the tokens counted so far.
     said: about how many tokens of content came before it was committed; 0.0 while nothing did.
     """
@@ -46,6 +47,7 @@ class StreamReader:
         "diagnosis",
         "finished",
         "said",
+        "unsaid",
         "usage",
     )
 
@@ -60,6 +62,7 @@ class StreamReader:
         self.committed = False
         self.finished = False
         self.diagnosis: Diagnosis | None = None
+        self.unsaid = False
         self.usage = Usage()
 
     def feed(self, piece: bytes) -> bytes:
@@ -99,7 +102,7 @@ class StreamReader:
 
     def _watch(self, piece: bytes) -> None:
         for event in self._splitter.feed(piece):
-            meaning = skim_event(event) if self.committed else None
+            meaning = skim_event(self._surface, event) if self.committed else None
             if meaning is None:
                 meaning = read_event(self._surface, event)
             if meaning is not SAYS_NOTHING:
@@ -117,6 +120,7 @@ class StreamReader:
         if meaning.usage is not None:
             self.usage = _merged(self.usage, meaning.usage)
         self.finished = self.finished or meaning.finished
+        self.unsaid = self.unsaid or (meaning.unsaid and self.diagnosis is None)
         self._note(meaning.diagnosis)
 
     def _note(self, diagnosis: Diagnosis | None) -> None:

@@ -19,7 +19,7 @@ from daemon.degraded.keys import Asker, answer_key
 from probes.surfaces import Surface
 from state.mailbox import Mailbox, Reply
 
-ASKER = Asker(uid=1000, team="search", user="ada", credential="Bearer x")
+ASKER = Asker(uid=1000, team="search", user="ada", credential=("Bearer x", ""))
 _QUESTION = {"model": "w", "messages": [{"role": "user", "content": "how many?"}], "temperature": 0.5}
 
 
@@ -35,13 +35,17 @@ def test_the_same_question_has_the_same_key_however_it_is_spelled(
 ) -> None:
     """Order, spacing and escapes do not matter; nor who is billed, nor how the answer travels."""
     question = {name: _QUESTION[name] for name in names}
-    text = json.dumps({**question, "stream": True, "user": "u", "model": "v"}, indent=indent, ensure_ascii=ascii_only)
+    text = json.dumps(
+        {**question, "stream": True, "metadata": {"tag": "t"}, "model": "v"}, indent=indent, ensure_ascii=ascii_only
+    )
     assert answer_key("w", Surface.CHAT, text.encode(), ASKER) == _key(_QUESTION)
 
 
-@pytest.mark.parametrize("field", [{"uid": 7}, {"uid": None}, {"team": "x"}, {"user": "x"}, {"credential": "x"}])
+@pytest.mark.parametrize(
+    "field", [{"uid": 7}, {"uid": None}, {"team": "x"}, {"user": "x"}, {"credential": ("", "Bearer x")}]
+)
 def test_another_asker_has_another_key(field: dict[str, object]) -> None:
-    """Never across users or teams."""
+    """Never across users, teams or keys."""
     assert _key(_QUESTION, replace(ASKER, **field)) != _key(_QUESTION)
 
 
@@ -53,6 +57,8 @@ def test_another_asker_has_another_key(field: dict[str, object]) -> None:
         {"max_tokens": 5},
         {"temperature": "0.5"},
         {"unheard_of": True},
+        {"user": "bob"},
+        {"metadata": {"user_id": "bob"}},
     ],
 )
 def test_another_question_has_another_key(more: dict[str, object]) -> None:
@@ -97,9 +103,9 @@ class _Store:
         self.box: Mailbox[AnswerMessage] = Mailbox(1000)
         self.store = AnswerStore(self.box, path, now)
 
-    def keep(self, key: bytes, text: str, max_bytes: int = 10**6) -> None:
-        limits = AnswerLimits(max_age_s=100.0, max_bytes=max_bytes)
-        self.box.put(AnswerKept(key=key, text=text, model="a/m", limits=limits))
+    def keep(self, key: bytes, text: str, workload: str = "w", **more: float) -> None:
+        limits = AnswerLimits(**{"max_age_s": 100.0, "max_bytes": 10**6, **more})
+        self.box.put(AnswerKept(key=key, workload=workload, text=text, model="a/m", limits=limits))
 
     async def want(self, key: bytes, max_age_s: float = 100.0) -> Kept | None:
         reply: Reply[Kept | None] = Reply()
@@ -158,6 +164,36 @@ def test_age_and_size_bound_what_is_kept(tmp_path: Path) -> None:
         assert await one.want(b"9") is None  # from the future: a clock that jumped is not believed
 
     _with_store(tmp_path / "answers.sqlite", use, lambda: clock[0])
+
+
+def test_a_workload_bounds_its_own_answers_and_nobody_elses(tmp_path: Path) -> None:
+    """A short age or a small size, whichever workload is kept last or together with it, costs the others nothing."""
+    clock = [0.0]
+
+    async def use(one: _Store) -> None:
+        one.keep(b"long", "x" * 100)
+        one.keep(b"short", "x" * 100, workload="s", max_age_s=1.0)
+        await one.want(b"")
+        clock[0] += 10.0
+        one.keep(b"small", "x" * 100, workload="s", max_bytes=150, max_age_s=1.0)
+        assert [await one.want(key) is not None for key in (b"long", b"short", b"small")] == [True, False, True]
+
+    _with_store(tmp_path / "answers.sqlite", use, lambda: clock[0])
+    with closing(sqlite3.connect(tmp_path / "answers.sqlite")) as connection:
+        assert connection.execute("SELECT count(*) FROM answer").fetchone() == (2,)
+
+
+def test_a_file_of_an_older_version_is_begun_anew(tmp_path: Path) -> None:
+    """What is lost is a convenience; nothing fails."""
+    path = tmp_path / "answers.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("PRAGMA application_id = 0x4641494E; CREATE TABLE answer (key BLOB, at REAL);")
+
+    async def use(one: _Store) -> None:
+        one.keep(b"k", "text")
+        assert await one.want(b"k") is not None
+
+    _with_store(path, use)
 
 
 def _foreign(path: Path) -> None:

