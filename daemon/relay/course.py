@@ -36,7 +36,7 @@ class Course:
 
     def __init__(self, call: ClientCall, clock: Callable[[], float]) -> None:
         """Start where nothing has been tried."""
-        self._call = call
+        self.call = call
         self._clock = clock
         self.tried: list[Tried] = []
         self.continued = b""
@@ -59,34 +59,34 @@ class Course:
     @cached_property
     def needs(self) -> Needs:
         """What the request needs of a target."""
-        return needs_of(self._call.body)
+        return needs_of(self.call.body)
 
     @property
     def may_escalate(self) -> bool:
         """Whether a stronger model may still be asked."""
-        attempts = len(self.tried) < self._call.workload.max_attempts
-        return attempts and self._call.fallback_allowed and self._clock() < self._call.deadline
+        attempts = len(self.tried) < self.call.workload.max_attempts
+        return attempts and self.call.fallback_allowed and self._clock() < self.call.deadline
 
     @property
     def may_hedge(self) -> bool:
         """Whether the next attempt may be raced by a second: a plain first one of a request that may go elsewhere."""
-        workload = self._call.workload
-        plain = not (self.tried or self.continued or self.stronger) and self._call.surface.streams
-        return workload.hedge and plain and self._call.fallback_allowed and workload.max_attempts > 1
+        workload = self.call.workload
+        plain = not (self.tried or self.continued or self.stronger) and self.call.surface.streams
+        return workload.hedge and plain and self.call.fallback_allowed and workload.max_attempts > 1
 
     @property
     def may_continue(self) -> bool:
         """Whether a broken stream may go on elsewhere."""
-        workload = self._call.workload
-        wanted = workload.stream_recovery is StreamRecovery.CONTINUE and self._call.fallback_allowed
-        return wanted and len(self.tried) < workload.max_attempts and self._clock() < self._call.deadline
+        workload = self.call.workload
+        wanted = workload.stream_recovery is StreamRecovery.CONTINUE and self.call.fallback_allowed
+        return wanted and len(self.tried) < workload.max_attempts and self._clock() < self.call.deadline
 
     def escalates(self, outcome: Outcome) -> bool:
         """Return whether the stronger model is asked after a failure that nothing else follows, and remember it.
 
         A refusal and an answer that is none are what a stronger model may mend; the workload has named one for that.
         """
-        onto = self._call.workload.escalate
+        onto = self.call.workload.escalate
         if onto is None or self.stronger is not None or self.continued or outcome.fault not in _MENDED_BY_STRENGTH:
             return False
         if not self.may_escalate or any(target == onto for target, _ in self.tried):
@@ -99,22 +99,22 @@ class Course:
         return self._query() if self.stronger is None else self.escalation(self.stronger)
 
     def _query(self) -> RouteQuery:
-        workload, onward = self._call.workload, self._onward
+        workload, onward = self.call.workload, self._onward
         again = self.tried[-1][0] if onward is not None and onward.again and not self.continued else None
         return RouteQuery(
-            request_id=self._call.request_id,
+            request_id=self.call.request_id,
             workload=workload,
-            surface=self._call.surface,
+            surface=self.call.surface,
             number=len(self.tried) + 1,
             tried=tuple(target for target, _ in self.tried if target != again and target not in self._outrun),
             deadline=self._deadline,
             last_resort=again,
             elsewhere=onward is None or onward.elsewhere or bool(self.continued),
-            fallback_on=workload.fallback_on if self._call.fallback_allowed else (),
-            needs=self.needs if self._call.choosy else Needs(),
+            fallback_on=workload.fallback_on if self.call.fallback_allowed else (),
+            needs=self.needs if self.call.choosy else Needs(),
             more_than=self._more_than,
-            max_tokens=self._call.max_tokens,
-            streamed=self._call.streamed,
+            max_tokens=self.call.max_tokens,
+            streamed=self.call.streamed,
             may_hedge=self.may_hedge,
             tokens=self._tokens,
         )
@@ -133,7 +133,7 @@ class Course:
 
     def escalation(self, onto: TargetName) -> RouteQuery:
         """Return the question for the stronger model alone."""
-        alone = replace(self._call.workload, targets=(onto,))
+        alone = replace(self.call.workload, targets=(onto,))
         return replace(self._query(), workload=alone, tried=(), last_resort=None, elsewhere=True)
 
     async def after(self, failed: Failed) -> str:
@@ -147,11 +147,11 @@ class Course:
             outcome=outcome,
             attempts=len(self.tried),
             repeatable=failed.repeatable and times == 1 and not self.continued,
-            fallback_allowed=self._call.fallback_allowed,
+            fallback_allowed=self.call.fallback_allowed,
             now=self._clock(),
             deadline=self._deadline,
         )
-        step = next_step(self._call.workload, situation)
+        step = next_step(self.call.workload, situation)
         if isinstance(step, Stop):
             return step.reason
         self._onward = step
@@ -172,20 +172,20 @@ class Course:
 
     def chances(self, contenders: int) -> int:
         """Return how many attempts can still be made, this one included, when `contenders` are there now."""
-        workload = self._call.workload
-        if not self._call.fallback_allowed or Fault.TIMEOUT not in workload.fallback_on:
+        workload = self.call.workload
+        if not self.call.fallback_allowed or Fault.TIMEOUT not in workload.fallback_on:
             return 1
         return max(1, min(contenders, workload.max_attempts - len(self.tried) - self._racing))
 
     @property
     def _tokens(self) -> int:
         """About how many tokens the request has; media make its length mean nothing, and only then is it read."""
-        body = self._call.body
-        if self._call.choosy or (len(body) > _LONG_BYTES and _MEDIA in body):
+        body = self.call.body
+        if self.call.choosy or (len(body) > _LONG_BYTES and _MEDIA in body):
             return self.needs.tokens
         return estimated_tokens(body)
 
     @property
     def _deadline(self) -> float:
-        own = self._call.workload.deadline
-        return self._call.deadline if own is None else min(self._call.deadline, self._call.arrived_at + own)
+        own = self.call.workload.deadline
+        return self.call.deadline if own is None else min(self.call.deadline, self.call.arrived_at + own)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import anyio
 import msgspec
 
 from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.course import Course
-from daemon.relay.envelope import with_model
-from daemon.relay.exchange import Exchange
-from daemon.relay.gear import Surroundings, Terms
+from daemon.relay.gear import Surroundings
 from daemon.relay.headers import answer_headers, story_headers
 from daemon.relay.journal import Ending, Journal
 from daemon.relay.last_words import LastWords
-from daemon.relay.patience import limits_of
+from daemon.relay.preparation import Preparation
 from daemon.relay.race import Race, Track
 from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
-from probes.calls import UpstreamRequest
-from probes.dialects.continuing import Splice, continued_body
+from probes.dialects.continuing import continued_body
 from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
-from probes.policy import Provider
 from state.faults import Blame, Fault
 from state.outcome import Outcome
-from state.targets import split_target
 
 __all__ = ["Session"]
 
@@ -45,6 +38,7 @@ class Session:
         self._journal = Journal(call, around.witnesses)
         self._course = Course(call, around.gear.clock)
         self._text = TextSoFar(call.surface) if call.collects else None
+        self._preparation = Preparation(around, self._course, self._journal, self._text)
         self._stop = ""
         self._last_words: LastWords
         self._voice: Voice
@@ -178,57 +172,22 @@ class Session:
             journal=self._journal,
             desk=self._around.desk,
             voice=self._voice,
-            prepare=self._prepared,
-            unfinished=self._unfinished,
+            prepare=self._preparation.exchange,
+            unfinished=self._preparation.unfinished,
         )
         return await Race(track, lease).run()
 
     async def _exchange(self, lease: Lease) -> ExchangeResult:
-        exchange, request = self._prepared(lease)
+        exchange, request = self._preparation.exchange(lease)
         try:
             if self._call.streamed and self._voice.quiet and self._journal.story.fallback_from:
                 return await self._voice.while_quiet(lambda: exchange.run(request, self._voice))
             return await exchange.run(request, self._voice)
         except (ClientLeft, anyio.get_cancelled_exc_class()):
             whole = self._course.left_with = exchange.whole
-            self._journal.attempted(lease, self._unfinished(exchange) if whole is None else whole.outcome)
-            self._course.tried.append((lease.target, self._unfinished(exchange)))
+            self._journal.attempted(lease, self._preparation.unfinished(exchange) if whole is None else whole.outcome)
+            self._course.tried.append((lease.target, self._preparation.unfinished(exchange)))
             raise
-
-    def _prepared(self, lease: Lease) -> tuple[Exchange, UpstreamRequest]:
-        """Return the exchange of an attempt, whose time starts now, and what it is to send."""
-        provider_name, model = split_target(lease.target)
-        provider = self._around.providers[provider_name]
-        terms = self._terms(lease, provider)
-        body = self._call.body if terms.splice is None else self._course.continued
-        if model != self._call.model:
-            body = with_model(body, model)
-        form = self._around.forms[provider_name]
-        request = form.upstream(self._call.surface, self._call.headers, body, self._call.query)
-        return Exchange(self._call, provider, self._around.gear, terms), request
-
-    def _unfinished(self, exchange: Exchange) -> Outcome:
-        """Return the outcome of an attempt that was ended here: by the client, or with the daemon."""
-        outcome = exchange.abandoned()
-        if not self._around.curfew.fallen:
-            return outcome
-        return msgspec.structs.replace(outcome, reason="fairlead stopped", at_fault=Blame.OURSELVES)
-
-    def _terms(self, lease: Lease, provider: Provider) -> Terms:
-        scored = [candidate for candidate in lease.choice.candidates if candidate.score is not None]
-        own = next((candidate for candidate in scored if candidate.target == lease.target), None)
-        chances, now = self._course.chances(len(scored)), self._around.gear.clock()
-        return Terms(
-            limits=limits_of(self._call, provider.timeouts, chances, now, own.terms if own else None),
-            expected_s=own.terms.get("expected_s") if own else None,
-            splice=Splice(self._call.surface) if self._course.continued else None,
-            text=self._text,
-            began=partial(self._began, lease) if self._call.streamed else None,
-        )
-
-    def _began(self, lease: Lease, outcome: Outcome) -> None:
-        self._around.desk.answered(lease)
-        self._journal.began(lease, outcome)
 
     async def _whole(self, result: Whole) -> Answer:
         lack = self._lack(result)
