@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Final, assert_never
 
 import anyio
@@ -34,7 +34,7 @@ from probes.canaries import Sight
 from probes.surfaces import speaks
 from state.mailbox import Mailbox, Reply
 from state.messages import HealthPublished
-from state.standing import HealthSnapshot, TargetHealth
+from state.standing import HealthSnapshot
 from state.targets import TargetName
 
 __all__ = ["RETRY_RESERVE", "RETRY_SHARE", "Dispatcher"]
@@ -102,6 +102,10 @@ class Dispatcher:
     def answered(self, ticket: int) -> None:
         """Take note of a first token. Called by a session on its own turn, as `grant` is."""
         self._traffic.answered(ticket)
+
+    def forgive(self, ticket: int) -> None:
+        """Hold a silence against nobody: the client left. Called by a session on its own turn, as `grant` is."""
+        self._traffic.forgive(ticket)
 
     def sight(self) -> Sight | None:
         """Return what the prober may see of the traffic; None before the registry has spoken."""
@@ -278,16 +282,8 @@ class Dispatcher:
     def _next_wake(self) -> float:
         """When the first waiter's time is over, or a block or a limit that stands in somebody's way ends."""
         deadlines = [waiter.deadline for waiter in self._line.oldest_first()]
-        openings = [at for health in self._known.targets.values() for at in self._openings(health)]
+        openings = [at for health in self._known.targets.values() for at in self._traffic.openings(health)]
         return min([*deadlines, *(at for at in openings if at > self._looked_at)])
-
-    def _openings(self, health: TargetHealth) -> Iterator[float]:
-        if health.blocked_until is not None:
-            yield health.blocked_until
-        if health.trial_from is not None:
-            yield health.trial_from
-        if health.quota is not None:
-            yield from health.quota.turning_points(self._traffic.tally.sent[health.target])
 
     def _satisfy(self) -> None:
         """Show the view to those who asked, once there is something to show."""

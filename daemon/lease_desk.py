@@ -47,6 +47,10 @@ class Counter(Protocol):
         """Take note of the first token of what the lease was for."""
         ...
 
+    def forgive(self, ticket: int) -> None:
+        """Hold nothing against the target of the lease: its client left."""
+        ...
+
 
 class LeaseDesk:
     """The dispatcher's counter."""
@@ -64,6 +68,11 @@ class LeaseDesk:
         """Tell that the first token came of what `lease` was for: silence is evidence, and it has ended."""
         if self._counter is not None:
             self._counter.answered(lease.ticket)
+
+    def forgive(self, lease: Lease) -> None:
+        """Tell that what `lease` was for ends because its client left: its silence is no evidence."""
+        if self._counter is not None:
+            self._counter.forgive(lease.ticket)
 
     def give_back(self, lease: Lease) -> None:
         """Take back what is not needed any more, before its context ends."""

@@ -85,6 +85,8 @@ def begin(record: Record, seen: AnswerBegan, policy: HealthPolicy) -> Record:
         return record
     if record.standing is Standing.HEALTHY:
         return replace(record, limit=grown(record, seen.in_flight)) if record.limit else record
+    if record.standing is Standing.UNPROVEN:
+        return record  # a client may leave now, and nobody would know how it had ended
     return _passed_trial(record, seen.at, policy)
 
 

@@ -78,7 +78,7 @@ def _sorted_out(names: list[str], files: list[Path]) -> tuple[list[str], list[Pa
     policies = [name for name in names if not name.endswith(".json")]
     for name in policies:
         if name not in POLICIES:
-            raise TraceError(f"there is no policy {name!r}; there are {', '.join(POLICIES)}")
+            _parser().error(f"there is no policy {name!r}; there are {', '.join(POLICIES)}")
     return policies or list(POLICIES), [*files, *traces]
 
 

@@ -147,6 +147,7 @@ class Race:
         if self._winner not in {None, runner}:
             runner.note(msgspec.structs.replace(exchange.abandoned(_OUTRUN), at_fault=Blame.OURSELVES))
             return
+        self._track.desk.forgive(runner.lease)
         if self._winner is runner:
             course.left_with = exchange.whole
         runner.note(course.left_with.outcome if course.left_with else self._track.unfinished(exchange))

@@ -184,6 +184,7 @@ class Session:
                 return await self._voice.while_quiet(lambda: exchange.run(request, self._voice))
             return await exchange.run(request, self._voice)
         except (ClientLeft, anyio.get_cancelled_exc_class()):
+            self._around.desk.forgive(lease)
             whole = self._course.left_with = exchange.whole
             self._journal.attempted(lease, self._preparation.unfinished(exchange) if whole is None else whole.outcome)
             self._course.tried.append((lease.target, self._preparation.unfinished(exchange)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from daemon.routing.latency import Silence
@@ -69,6 +69,10 @@ class Traffic:
                 if earlier == ticket:
                     return
 
+    def forgive(self, ticket: int) -> None:
+        """Forget that a request has said nothing: it ends for reasons of its client."""
+        self._silent.get(self.tally.target_of(ticket), {}).pop(ticket, None)
+
     def end(self, ticket: int, now: float) -> bool:
         """Count a request that is over; False where there is no such. Who never said a word stays under suspicion."""
         silent = self._silent.get(self.tally.target_of(ticket), {})
@@ -82,6 +86,15 @@ class Traffic:
     def asked_at(self) -> float:
         """When a request was last sent anywhere; minus infinity where none ever was."""
         return max(self._sent_at.values(), default=_NEVER)
+
+    def openings(self, health: TargetHealth) -> Iterator[float]:
+        """Yield when something that stands in the way at a target may end by itself, monotonic seconds."""
+        if health.blocked_until is not None:
+            yield health.blocked_until
+        if health.trial_from is not None:
+            yield health.trial_from
+        if health.quota is not None:
+            yield from health.quota.turning_points(self.tally.sent[health.target])
 
     def view(self, snapshot: HealthSnapshot, routes: Routes, waiting: Mapping[str, int]) -> DispatcherView:
         """Return a picture of it that stays as it is, beside what else the dispatcher holds."""
