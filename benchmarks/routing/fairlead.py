@@ -20,8 +20,10 @@ from state.messages import ProbeCompleted
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName, target_name
 
-__all__ = ["Fairlead"]
+__all__ = ["MAX_WAIT", "Fairlead"]
 
+MAX_WAIT = Seconds(45)
+"""How long the benchmark's requests wait for a target: as long as a client would, rather than fail."""
 _TICK_S = 0.25
 _PROBE_TIMEOUT_S = 5.0
 
@@ -48,7 +50,7 @@ class Fairlead:
         self.places = {target: index for index, target in enumerate(self.targets)}
         self.knowledge = Knowledge(self.targets)
         self.workload = Workload(
-            name="benchmark", targets=tuple(self.targets), max_wait=Seconds(45), hedge=True, max_attempts=3
+            name="benchmark", targets=tuple(self.targets), max_wait=MAX_WAIT, hedge=True, max_attempts=3
         )
         self.routes = Routes(
             workloads={"benchmark": self.workload},

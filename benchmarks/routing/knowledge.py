@@ -24,7 +24,7 @@ class Knowledge:
     def __init__(self, targets: Iterable[TargetName]) -> None:
         """Know nothing of `targets`."""
         self._records = {target: Record(target=target) for target in targets}
-        self._views = {target: view(record, 0.0) for target, record in self._records.items()}
+        self._views = {target: view(record, 0.0, _POLICY.estimator) for target, record in self._records.items()}
         self._lengths = Lengths()
         self._newest: HealthSnapshot | None = None
 
@@ -54,5 +54,5 @@ class Knowledge:
 
     def _keep(self, record: Record, now: float) -> None:
         self._records[record.target] = record
-        self._views[record.target] = view(record, now)
+        self._views[record.target] = view(record, now, _POLICY.estimator)
         self._newest = None
