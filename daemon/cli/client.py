@@ -8,14 +8,24 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from daemon.cli.exits import Exit, VerbFailed
-from daemon.config.places import client_socket
+from daemon.config.places import client_history, client_socket
 from daemon.unix_http import UnixConnection
 
-__all__ = ["ask", "configure_client", "insist_within", "print_json", "talking", "target_url", "understood"]
+__all__ = [
+    "ask",
+    "configure_client",
+    "history_to_read",
+    "insist_within",
+    "print_json",
+    "talking",
+    "target_url",
+    "understood",
+]
 
 _PATIENCE_S: Final = 20.0
 _EXITS: Final = {403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
@@ -33,6 +43,14 @@ def ask(options: argparse.Namespace, method: str, url: str, body: object = None)
         answer = connection.getresponse()
         text = answer.read()
     return understood(answer.status, text)
+
+
+def history_to_read(options: argparse.Namespace) -> Path:
+    """Return the file that was named, else the usual one, else the one that the daemon on the socket writes."""
+    named = options.history or os.environ.get("FAIRLEAD_HISTORY")
+    if named or options.socket is None:
+        return client_history(options.history, os.environ)
+    return Path(ask(options, "GET", "/fairlead/v1/status")["history"]["path"])
 
 
 @contextmanager

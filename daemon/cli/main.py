@@ -26,6 +26,7 @@ _VERBS: Final = {
     "route": _Verb("route", "where a request would go now, and why"),
     "explain": _Verb("explain", "the story of a request: each candidate, each attempt, and why"),
     "replay": _Verb("replay", "make recorded choices again, and show where the code of now differs"),
+    "simulate": _Verb("simulate", "replay the history through another configuration: what would have changed"),
     "events": _Verb("events", "fallbacks, standings, probes, operations and alerts, as they happen"),
     "probe": _Verb("probe", "check a target now"),
     "report": _Verb("report", "tell the daemon how a call of your own went"),

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from daemon.cli.client import ask, configure_client, print_json
+from daemon.cli.client import configure_client, history_to_read, print_json
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.cli.tables import render_table
-from daemon.config.places import client_history
 from daemon.replay.comparing import Comparison, Finding, Made, compared
 from daemon.replay.fingerprint import fingerprint
 from state.durations import parse_duration
@@ -77,7 +74,7 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def _rows(options: argparse.Namespace) -> Iterator[RecordedChoice]:
-    path = _history(options)
+    path = history_to_read(options)
     if options.since is not None:
         try:
             return choices_since(path, parse_duration(options.since))
@@ -85,14 +82,6 @@ def _rows(options: argparse.Namespace) -> Iterator[RecordedChoice]:
             raise VerbFailed(Exit.USAGE, f"--since: {error}") from error
     request = last_request(path) if options.request == "last" else options.request
     return choices_of(path, request or "")
-
-
-def _history(options: argparse.Namespace) -> Path:
-    """Return the file that was named, else the usual one, else the one that the daemon on the socket writes."""
-    named = options.history or os.environ.get("FAIRLEAD_HISTORY")
-    if named or options.socket is None:
-        return client_history(options.history, os.environ)
-    return Path(ask(options, "GET", "/fairlead/v1/status")["history"]["path"])
 
 
 def _worth_telling(comparisons: Iterable[Comparison], tally: _Tally) -> Iterator[Comparison]:

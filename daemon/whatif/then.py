@@ -1,0 +1,127 @@
+"""What a recorded choice was made from, as far as it matters under another configuration."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import msgspec
+
+from daemon.replay.packing import unpacker
+from daemon.routing.policy import Routes, Strategy, StreamFloor, StreamRecovery, TargetPlace, Workload
+from probes.dialects.needs import Needs
+from probes.surfaces import Surface
+from state.durations import Seconds
+from state.faults import DEFAULT_FALLBACK_ON, Fault
+from state.standing import HealthSnapshot, Standing
+from state.targets import TargetName
+
+__all__ = ["Then", "read_then"]
+
+
+class _Workload(msgspec.Struct, frozen=True):
+    """The rules of then; what is not named here makes no difference to a replay."""
+
+    targets: tuple[TargetName, ...]
+    strategy: Strategy = Strategy.LOWEST_LATENCY
+    weights: tuple[float, ...] = ()
+    fallback_on: tuple[Fault, ...] = DEFAULT_FALLBACK_ON
+    max_attempts: int = 3
+    require_entitlement: bool = False
+    escalate: TargetName | None = None
+    deadline: Seconds | None = None
+    backoff: Seconds = Seconds(0)
+    stream_floor: StreamFloor | None = None
+    stream_recovery: StreamRecovery = StreamRecovery.NONE
+    hedge: bool = False
+
+
+class _Query(msgspec.Struct, frozen=True):
+    workload: _Workload
+    surface: Surface
+    fallback_on: tuple[Fault, ...] = ()
+    needs: Needs = Needs()
+    max_tokens: int | None = None
+
+
+class _Routes(msgspec.Struct, frozen=True):
+    places: Mapping[TargetName, TargetPlace]
+
+
+class _Health(msgspec.Struct, frozen=True):
+    standing: Standing = Standing.UNPROVEN
+    drained: bool = False
+    blocked_until: float | None = None
+    refused_until: float | None = None
+    mean_s: float | None = None
+
+
+class _Snapshot(msgspec.Struct, frozen=True):
+    targets: Mapping[TargetName, _Health] = msgspec.field(default_factory=dict)
+
+
+class Then(msgspec.Struct, frozen=True):
+    """A recorded setting, without what was measured."""
+
+    query: _Query
+    routes: _Routes
+    snapshot: _Snapshot
+    now: float
+
+    @property
+    def fallback_allowed(self) -> bool:
+        """Whether the client let the request go elsewhere."""
+        return bool(self.query.fallback_on) or not self.query.workload.fallback_on
+
+    def rules_are(self, workload: Workload) -> bool:
+        """Whether what follows a failure is ruled as it is in `workload`."""
+        mine = self.query.workload
+        return all(getattr(mine, name) == getattr(workload, name) for name in _CHAIN)
+
+    def is_as(self, workload: Workload, routes: Routes, snapshot: HealthSnapshot, now: float) -> bool:
+        """Whether `choose` is asked the same again: then its answer is the recorded one, and needs no estimate.
+
+        The targets, their order, weights and places are the same, and each has the standing that it had.
+        """
+        mine = self.query.workload
+        if any(getattr(mine, name) != getattr(workload, name) for name in _CHOICE):
+            return False
+        return all(
+            self.routes.places.get(target) == routes.places.get(target) and self._stands(target, snapshot, now)
+            for target in workload.targets
+        )
+
+    def _stands(self, target: TargetName, snapshot: HealthSnapshot, now: float) -> bool:
+        then, health = self.snapshot.targets.get(target), snapshot.targets.get(target)
+        if then is None or health is None:
+            return then is None and health is None
+        return (
+            then.standing is health.standing
+            and then.drained is health.drained
+            and _waits(then.blocked_until, self.now) is _waits(health.blocked_until, now)
+            and _waits(then.refused_until, self.now) is _waits(health.refused_until, now)
+            and (then.mean_s is None or health.mean_s is not None)
+            and (health.mean_s is None or then.mean_s is not None)
+        )
+
+
+_CHAIN = (
+    *("fallback_on", "max_attempts", "require_entitlement", "escalate", "deadline", "backoff"),
+    *("stream_floor", "stream_recovery", "hedge"),
+)
+_CHOICE = ("targets", "strategy", "weights", "fallback_on")
+_UNPACK = unpacker(Then)
+
+
+def read_then(setting: bytes | None) -> Then | None:
+    """Return what a setting holds, None where there is none that this version can read."""
+    if setting is None:
+        return None
+    try:
+        return _UNPACK(zlib.decompress(setting))
+    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _waits(until: float | None, now: float) -> bool:
+    return until is not None and until > now

@@ -1,0 +1,113 @@
+"""Histories of requests that a test can count, and configurations to replay them through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from daemon.config.load import load
+from daemon.whatif.rerun import Rerun
+from daemon.whatif.tally import Findings
+from state.faults import Fault
+from state.history.journeys import Journeys
+from state.history.migrations import open_history
+from state.history.rows import AttemptRow, DecisionRow, RequestRow
+from state.outcome import Outcome
+from state.targets import TargetName
+from tests.rigs.histories import fill
+
+__all__ = ["CONFIG", "Go", "Leg", "simulated", "written"]
+
+CONFIG = """
+version = 1
+
+[providers.one]
+dialect = "simulated"
+models = ["m"]
+
+[providers.two]
+dialect = "simulated"
+models = ["m"]
+
+[providers.new]
+dialect = "simulated"
+models = ["m"]
+
+[workloads.chat]
+targets = {targets}
+strategy = "{strategy}"
+"""
+
+
+class Leg(NamedTuple):
+    """One attempt of a request."""
+
+    target: str
+    fault: Fault | None = None
+    latency_s: float = 0.1
+
+
+class Go(NamedTuple):
+    """One request of the workload `chat`."""
+
+    at: float
+    """Seconds since the history's beginning."""
+    legs: tuple[Leg, ...]
+    cost_usd: float | None = None
+    setting: Any = None
+
+
+def written(path: Path, requests: Iterable[Go], began: float | None = None) -> Path:
+    """Write a history whose first second is `began`, Unix time; an hour ago where that is None."""
+    offset = time.time() - 3600.0 if began is None else began
+    with closing(open_history(path)) as connection:
+        rows = [row for number, one in enumerate(requests) for row in _rows(number, one)]
+        fill(connection, tuple(rows), offset)
+    return path
+
+
+def _rows(number: int, one: Go) -> Iterable[Any]:
+    request_id, at = f"req_{number}", one.at
+    for place, leg in enumerate(one.legs, 1):
+        at += leg.latency_s
+        outcome = Outcome(fault=leg.fault, latency_s=leg.latency_s)
+        yield AttemptRow(at=at, request_id=request_id, number=place, target=TargetName(leg.target), outcome=outcome)
+    last = one.legs[-1] if one.legs else None
+    answered = last is not None and last.fault is None
+    if one.setting is not None:
+        yield DecisionRow(
+            at=one.at,
+            request_id=request_id,
+            number=1,
+            chosen=TargetName(one.legs[0].target) if one.legs else None,
+            strategy="priority",
+            reason="",
+            candidates=b"[]",
+            seed=0,
+            setting=one.setting,
+        )
+    yield RequestRow(
+        at=one.at,
+        request_id=request_id,
+        workload="chat",
+        primary_target=None,
+        served_by=TargetName(last.target) if last is not None and answered else None,
+        attempts=len(one.legs),
+        outcome="ok" if answered else "failed" if one.legs else "refused",
+        fault=last.fault if last is not None else None,
+        status=200 if answered else 503,
+        latency_s=at - one.at,
+        cost_usd=one.cost_usd,
+    )
+
+
+def simulated(history: Path, config: Path, seconds: float = 7200.0) -> Findings:
+    """Return what a history comes to under a configuration."""
+    findings = Findings()
+    with closing(Journeys(history)) as journeys:
+        for result in Rerun(load((config,), {}), journeys).results(seconds):
+            findings.add(result)
+    return findings
