@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill bench-quick hooks clean help
+.PHONY: demo test lint format soak kill story bench-quick hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -41,6 +41,9 @@ soak: $(DEV)  ## 2,000 requests by a real client while the primary is killed twi
 
 kill: $(DEV)  ## kill -9 of the daemon under load, ten times: nothing that matters is forgotten
 	$(BIN)/python -m benchmarks.kill
+
+story: $(DEV)  ## two minutes of outage, brownout and rate limit: is routing as good as the simulator says
+	$(BIN)/python -m benchmarks.story
 
 bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy; needs a C compiler
 	$(BIN)/python -m benchmarks.quick

@@ -20,7 +20,8 @@ from benchmarks.processes import BenchmarkError, Process, until
 from benchmarks.routing.arrivals import requests
 from benchmarks.story.audience import Audience, Heard
 from benchmarks.story.cast import Asked
-from benchmarks.story.findings import Played, Run, findings, simulated
+from benchmarks.story.findings import Played, Run, findings
+from benchmarks.story.prediction import simulated
 from benchmarks.story.script import LENGTH_S, MODEL, script
 from benchmarks.story.telling import as_json, table
 from benchmarks.systems import FAIRLEAD

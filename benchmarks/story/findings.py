@@ -11,19 +11,17 @@ from typing import Final
 import msgspec
 
 from benchmarks.routing.arrivals import Request, requests
-from benchmarks.routing.engine import Engine
-from benchmarks.routing.policies import POLICIES
 from benchmarks.routing.scoring import scores
 from benchmarks.routing.tally import Choice, Settled, Tally
 from benchmarks.routing.trace import Trace
 from benchmarks.story.audience import Heard
 from benchmarks.story.cast import Asked
+from benchmarks.story.prediction import PATIENCE_S, spread
 from benchmarks.story.script import Phase, phases
 
-__all__ = ["MOST_POINTS", "Delay", "Figures", "Findings", "Passage", "Played", "Run", "findings", "simulated"]
+__all__ = ["MOST_POINTS", "Delay", "Figures", "Findings", "Passage", "Played", "Run", "findings"]
 
 MOST_POINTS: Final = 5.0
-_PATIENCE_S: Final = 120.0
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -86,6 +84,8 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     oracle_s: float
     points: float
     """100 x (measured - predicted regret)."""
+    spread: tuple[float, float]
+    """The least and the highest regret that the simulator predicts where everything happens a little later."""
     holds: bool
     passages: tuple[Passage, ...]
     generator: Delay
@@ -99,16 +99,11 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """What the clients that were not served were told."""
 
 
-def simulated(trace: Trace, seed: int, policy: str) -> Tally:
-    """Return what the simulator makes of the trace under a policy."""
-    return Engine(trace, seed, POLICIES[policy](seed)).run()
-
-
 def findings(run: Run, oracle: Tally) -> Findings:
     """Return the comparison; `oracle` is the simulator's, what both regrets are divided by."""
     asked = requests(run.trace, run.seed)
     tallies = (_tally(run, asked), run.predicted, oracle)
-    worth = [scores(asked, tally, run.trace.duration + _PATIENCE_S) for tally in tallies]
+    worth = [scores(asked, tally, run.trace.duration + PATIENCE_S) for tally in tallies]
     best_s = statistics.fmean(worth[2])
     measured, predicted = (_figures(tally, one, best_s) for tally, one in zip(tallies[:2], worth[:2], strict=True))
     points = 100 * (measured.regret - predicted.regret)
@@ -120,6 +115,7 @@ def findings(run: Run, oracle: Tally) -> Findings:
         predicted=predicted,
         oracle_s=best_s,
         points=points,
+        spread=spread(run.trace, run.seed, best_s),
         holds=abs(points) <= MOST_POINTS,
         passages=tuple(_passages(run.trace, asked, tallies, worth)),
         generator=_delay([one.late_s for one in run.played.heard]),

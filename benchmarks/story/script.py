@@ -45,7 +45,7 @@ def script(seconds: float) -> Trace:
     said = {
         "name": "story",
         "duration": seconds,
-        "providers": [_favourite(short), _steady("b", 0.5, 70.0), _steady("c", 0.8, 55.0)],
+        "providers": [_favourite(short), _steady("b", 0.42, 78.0), _steady("c", 0.8, 55.0)],
         "arrivals": {
             "rates": [[0.0, _RATES[0]], [_RUSH_AT * short, _RATES[1]]],
             "out": {"median": 110, "sigma": 0.5},
