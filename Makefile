@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill replay bench-quick hooks clean help
+.PHONY: demo test lint format soak kill replay story bench-quick hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -44,6 +44,8 @@ kill: $(DEV)  ## kill -9 of the daemon under load, ten times: nothing that matte
 
 replay: $(DEV)  ## 100,000 random choices, recorded and made again: each must come out alike
 	$(BIN)/python -m benchmarks.replay
+story: $(DEV)  ## two minutes of outage, brownout and rate limit: is routing as good as the simulator says
+	$(BIN)/python -m benchmarks.story
 
 bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy; needs a C compiler
 	$(BIN)/python -m benchmarks.quick

@@ -15,13 +15,13 @@ from benchmarks.routing.tally import Tally
 from benchmarks.routing.trace import Trace
 from benchmarks.routing.world import Attempt, Fate, Kind, Place, listed
 
-__all__ = ["Attempt", "Engine", "Listener", "Policy", "Reply", "Request", "Timer"]
+__all__ = ["PROBES", "Attempt", "Engine", "Listener", "Policy", "Reply", "Request", "Timer"]
 
 _LISTING_S: Final = 0.1
 _LISTING_HANGS_S: Final = 5.0
 _PATIENCE_S: Final = 120.0
 """How long after the last arrival requests may still end."""
-_PROBES: Final = -3
+PROBES: Final = -3
 """Root of the keys of probes: beside the roots in arrivals.py, and below every request's index."""
 
 
@@ -140,7 +140,7 @@ class Engine:
         self.tally.hedges += 1
 
     def _luck(self, provider: int, request: Request | None) -> int:
-        index = request.index if request else _PROBES
+        index = request.index if request else PROBES
         tried = self._tries.get((index, provider), 0)
         self._tries[index, provider] = tried + 1
         return key(self.seed, index, provider, tried)
