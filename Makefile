@@ -44,6 +44,7 @@ kill: $(DEV)  ## kill -9 of the daemon under load, ten times: nothing that matte
 
 replay: $(DEV)  ## 100,000 random choices, recorded and made again: each must come out alike
 	$(BIN)/python -m benchmarks.replay
+
 story: $(DEV)  ## two minutes of outage, brownout and rate limit: is routing as good as the simulator says
 	$(BIN)/python -m benchmarks.story
 
