@@ -148,16 +148,22 @@ def test_a_hedge_goes_to_nobody_who_has_yet_to_show_himself(standing: Standing) 
 
 
 def test_a_hedge_never_waits_in_line_and_never_goes_before_those_who_do() -> None:
-    """Where others wait for the last free target, the second attempt of somebody else does not get it."""
+    """Where the only other target is taken, or somebody waits for it, the hedge is refused at once."""
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             rig = _Rig(tasks, max_in_flight=1)
-            only_a = replace(FIRST, tried=(B,))
-            async with rig.distant.lease(FIRST) as first, anyio.create_task_group() as waiting:
-                waiting.start_soon(_hold, rig, only_a)
-                await _until_waiting(rig)
+            only_b = replace(FIRST, tried=(A,))
+            async with (
+                rig.distant.lease(FIRST) as first,
+                rig.distant.lease(only_b),
+                anyio.create_task_group() as waiting,
+            ):
                 now = anyio.current_time()
+                async with rig.distant.lease(_beside(first, now - 9.0)) as second:
+                    assert isinstance(second, NoLease)
+                waiting.start_soon(_hold, rig, only_b)
+                await _until_waiting(rig)
                 async with rig.distant.lease(_beside(first, now - 9.0)) as second:
                     assert isinstance(second, NoLease)
                 assert anyio.current_time() == now
