@@ -99,6 +99,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthPolicy = HealthPolicy()
     abilities: tuple[tuple[str, Abilities], ...] = ()
     """By model; `*` stands for all that are not named."""
+    status_page: str = ""
+    """The URL of its status page's summary, nothing where it is not read."""
+    status_component: str = ""
+    """What the names of the components that count have in them; nothing for the page as a whole."""
 
     @property
     def judged_by(self) -> HealthPolicy:

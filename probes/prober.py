@@ -15,12 +15,13 @@ from probes.calls import UpstreamReply, UpstreamRequest
 from probes.canaries import QUIET_S, Canaries, Sight, Spent
 from probes.checks import Finding, canary_surface, judge, request_of
 from probes.dialects.streams import StreamReader
+from probes.pages import PageReader, PageSchedule
 from probes.policy import ProbePolicy, ProbeSetting, Provider
 from probes.schedule import Errand, Schedule
 from state.errors import WireError
 from state.faults import Fault
 from state.mailbox import Address, Mailbox, Reply
-from state.messages import ProbeCompleted, RegistryMessage
+from state.messages import PageRead, ProbeCompleted, RegistryMessage
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName, split_target
 
@@ -80,6 +81,8 @@ class Prober:
         self._registry = registry
         self._open = open_call
         self._schedule = Schedule(luck)
+        self._page_schedule = PageSchedule(luck)
+        self._pages = PageReader(open_call)
         self._traffic = traffic
         self._canaries = Canaries(traffic.spent)
         self._costly: dict[TargetName, ProbePolicy] = {}
@@ -92,8 +95,8 @@ class Prober:
         """Check what is due and what is asked for, until cancelled."""
         async with anyio.create_task_group() as tasks:
             while True:
-                due = self._schedule.next_due()
-                with anyio.CancelScope(deadline=min(self._look_at, math.inf if due is None else due)):
+                due = [at for at in (self._schedule.next_due(), self._page_schedule.next_due()) if at is not None]
+                with anyio.CancelScope(deadline=min([self._look_at, *due])):
                     await self._mailbox.arrival()
                 now = anyio.current_time()
                 for message in self._mailbox.take_all():
@@ -102,6 +105,7 @@ class Prober:
                     self._set_out(errand, [], tasks)
                 if now >= self._look_at:
                     self._send_canaries(now, tasks)
+                self._read_pages(now, tasks)
 
     def spent_usd(self, provider: str) -> float:
         """Return what the canaries at `provider` have cost within the last 24 hours, in dollars."""
@@ -121,11 +125,26 @@ class Prober:
                 self._set_out(errand, [], tasks)
         self._look_at = now + (_LOOK_S if now - sight.asked_at <= QUIET_S else _LOOK_S * 10)
 
+    def _read_pages(self, now: float, tasks: anyio.abc.TaskGroup) -> None:
+        due = self._page_schedule.next_due()
+        if due is None or due > now:
+            return
+        sight = self._traffic.sight()
+        for provider in self._page_schedule.take(-math.inf if sight is None else sight.asked_at, now):
+            tasks.start_soon(self._read_page, provider)
+
+    async def _read_page(self, provider: Provider) -> None:
+        report = await self._pages.read(provider)
+        if report is not None and self._page_schedule.reads(provider):
+            self._registry.post(PageRead(provider=provider.name, level=report.level, text=report.text, at=report.at))
+
     def _handle(self, message: ProberMessage, now: float, tasks: anyio.abc.TaskGroup) -> None:
         match message:
             case ProvidersReplaced(providers=providers):
                 self._providers = {provider.name: provider for provider in providers}
                 self._schedule.follow(providers, now)
+                for name in self._page_schedule.follow(providers, now):
+                    self._registry.post(PageRead(provider=name, level=0.0, text="", at=-math.inf))
                 self._costly = {
                     target: provider.probe
                     for provider in providers

@@ -105,6 +105,7 @@ def tick(record: Record, policy: HealthPolicy, now: float) -> Record:
         refusal=record.refusal.ended() if record.refusal.until <= now else record.refusal,
         latencies=Window() if record.latencies.empty_at <= now else record.latencies,
         outcomes=Window() if record.outcomes.empty_at <= now else record.outcomes,
+        page=None if record.page is None or record.page.until <= now else record.page,
     )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "AttemptSpared",
     "DrainRequested",
     "HealthPublished",
+    "PageRead",
     "ProbeCompleted",
     "RegistryMessage",
     "ResumeRequested",
@@ -88,6 +89,17 @@ class AttemptSpared(msgspec.Struct, frozen=True, kw_only=True):
     """Its own estimated tokens."""
 
 
+class PageRead(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider's status page was read: hearsay, not evidence."""
+
+    provider: str
+    level: float
+    """The share of requests that it makes one expect to fail."""
+    text: str
+    at: float
+    """When it was read; minus infinity takes back what it said."""
+
+
 class DrainRequested(msgspec.Struct, frozen=True, kw_only=True):
     """An operator wants no new requests at a target. The reply is False where it does not exist."""
 
@@ -113,7 +125,14 @@ class TargetsReplaced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RegistryMessage = (
-    ProbeCompleted | AnswerBegan | AttemptCompleted | AttemptSpared | DrainRequested | ResumeRequested | TargetsReplaced
+    ProbeCompleted
+    | AnswerBegan
+    | AttemptCompleted
+    | AttemptSpared
+    | DrainRequested
+    | PageRead
+    | ResumeRequested
+    | TargetsReplaced
 )
 
 

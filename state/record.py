@@ -13,6 +13,7 @@ from state.latency.forecast import Forecast, forecast_of
 from state.latency.reliability import Reliability
 from state.messages import AttemptCompleted, ProbeCompleted
 from state.outcome import ProbeKind
+from state.pages import HEARD_MOST, PageReport
 from state.policy import EstimatorKind
 from state.quota import Quota
 from state.standing import Standing, TargetHealth
@@ -85,6 +86,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     probe_s: float | None = None
     last_fault: Fault | None = None
     last_fault_at: float | None = None
+    page: PageReport | None = None
+    """What its provider's status page says; a restart knows nothing of it."""
 
 
 def is_surface(evidence: Evidence) -> bool:
@@ -95,6 +98,8 @@ def is_surface(evidence: Evidence) -> bool:
 def next_wake(record: Record) -> float:
     """Return when time alone changes the record next; infinity for never."""
     wake = min(record.until, record.drained_until, record.latencies.empty_at, record.outcomes.empty_at)
+    if record.page is not None:
+        wake = min(wake, record.page.until)
     ends = (block.until for block in (record.block, record.refusal) if block.until > -math.inf)
     return min([wake, *ends])
 
@@ -136,6 +141,8 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
         seen_at=_finite(record.seen_at),
         answered_from=record.answered_from,
         clear=_is_clear(record),
+        page=record.page,
+        heard=record.outcomes.times[-HEARD_MOST:] if record.page is not None and record.page.level else (),
     )
 
 

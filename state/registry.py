@@ -22,14 +22,16 @@ from state.messages import (
     AttemptSpared,
     DrainRequested,
     HealthPublished,
+    PageRead,
     ProbeCompleted,
     RegistryMessage,
     ResumeRequested,
     TargetsReplaced,
 )
 from state.neighbours import hear
-from state.noting import probe_row, transition_row
+from state.noting import drain_row, probe_row, transition_row
 from state.observation import lifted
+from state.pages import PageReport
 from state.policy import HealthPolicy
 from state.recall import recall
 from state.record import Evidence, Record, next_wake, view
@@ -75,6 +77,8 @@ class Registry:
         self._views: dict[TargetName, TargetHealth] = {}
         self._revision = 0
         self._lengths: dict[str, Lengths] = {}
+        self._pages: dict[str, PageReport] = {}
+        """By provider, what its status page said last."""
         self._unwritten: dict[TargetName, float] = {}
         """Targets of which something is believed that is not written down, and when it will be."""
         self._alarmed: dict[str, float] = {}
@@ -123,6 +127,8 @@ class Registry:
                 self._drain(message, now)
             case ResumeRequested():
                 self._resume(message, now)
+            case PageRead():
+                return self._spread_page(message)
             case TargetsReplaced():
                 return self._replace(message.targets, now)
             case _ as unreachable:
@@ -133,9 +139,9 @@ class Registry:
         """Start a record, from what is remembered of the target where something is."""
         past = self._remembered.get(target)
         if past is None:
-            self._keep(target, Record(target=target, since=now))
+            self._keep(target, Record(target=target, since=now, page=self._pages.get(provider_of(target))))
             return
-        record = recall(past, policy, now)
+        record = replace(recall(past, policy, now), page=self._pages.get(provider_of(target)))
         self._keep(target, record)
         self._note(record, past.standing)
         if past.drained and not record.drained:
@@ -188,6 +194,17 @@ class Registry:
             self._note(record, before.standing)
         return others
 
+    def _spread_page(self, message: PageRead) -> tuple[TargetName, ...]:
+        """Let all targets of a provider know what its status page says, now and when they are met later."""
+        self._pages.pop(message.provider, None)
+        if message.at > -math.inf:
+            self._pages[message.provider] = PageReport(message.level, message.text, message.at)
+        page = self._pages.get(message.provider)
+        targets = tuple(target for target in self._records if provider_of(target) == message.provider)
+        for target in targets:
+            self._keep(target, replace(self._records[target], page=page))
+        return targets
+
     def _elapse(self, target: TargetName, now: float) -> None:
         """Let time pass for one target."""
         before = self._records[target]
@@ -203,16 +220,7 @@ class Registry:
         record = self._records.get(message.target)
         if record is not None:
             self._keep(message.target, drain(record, message.until, message.reason))
-            self._recorder.post(
-                OperationRow(
-                    at=now,
-                    verb="drain",
-                    target=message.target,
-                    by=message.by,
-                    reason=message.reason,
-                    until=message.until,
-                )
-            )
+            self._recorder.post(drain_row(message, now))
         message.reply.send(record is not None)
 
     def _resume(self, message: ResumeRequested, now: float) -> None:

@@ -12,6 +12,7 @@ from state.latency.estimator import NEWCOMER, Estimator
 from state.latency.forecast import Forecast
 from state.latency.lengths import Lengths
 from state.latency.reliability import Reliability
+from state.pages import PageReport
 from state.quota import Quota
 from state.targets import TargetName
 
@@ -82,6 +83,10 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Whether nothing at all stands in the way of a request: said once, so that a choice need not look again."""
     answered_from: float = float("-inf")
     """When the newest request was sent that has had a first token since."""
+    page: PageReport | None = None
+    """What its provider's status page says, None where nobody reads one."""
+    heard: tuple[float, ...] = ()
+    """When its newest own outcomes came, oldest first; only told where they weigh against a page."""
 
     @property
     def ready(self) -> bool:

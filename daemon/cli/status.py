@@ -68,7 +68,10 @@ def _print_status(status: dict[str, Any]) -> None:
         print(f"! {problem}")
     for order in status["rehearsals"]:
         print(f"~ the next {order['count']} requests of {order['workload']} see {order['fault']}, by {order['by']}")
-    if status["problems"] or status["rehearsals"]:
+    troubles = _troubles(status["targets"])
+    for trouble in troubles:
+        print(f"~ {trouble}")
+    if status["problems"] or status["rehearsals"] or troubles:
         print()
     print(_table(status["targets"]))
     print()
@@ -82,6 +85,16 @@ def _print_status(status: dict[str, Any]) -> None:
             f"{workload['name']}{mark}: {workload['strategy']}, "
             f"{len(workload['available'])} of {len(workload['targets'])} available{waiting}"
         )
+
+
+def _troubles(targets: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each provider whose own status page says that it has trouble."""
+    pages = {target["target"].partition("/")[0]: target["page"] for target in targets if target["page"]}
+    return [
+        f"{provider} says on its status page, read {page['age_s']:.0f}s ago: {page['text'] or 'trouble'}"
+        for provider, page in pages.items()
+        if page["level"]
+    ]
 
 
 def _table(targets: list[dict[str, Any]]) -> str:

@@ -49,6 +49,15 @@ def check_providers(providers: Mapping[str, ProviderSettings], problems: Problem
         for model in _twice(provider.models):
             problems.add((*path, "models"), f"the model {model!r} is named twice")
         check_health((*path, "health"), provider.health, problems)
+        _check_status_page(path, provider, problems)
+
+
+def _check_status_page(path: KeyPath, provider: ProviderSettings, problems: Problems) -> None:
+    if provider.status_page:
+        _check_url((*path, "status_page"), provider.status_page, problems)
+    elif provider.status_component:
+        text = "status_component picks from a status_page, and there is none; give its URL"
+        problems.add((*path, "status_component"), text)
 
 
 def check_base_url(path: KeyPath, base_url: str, problems: Problems) -> None:
@@ -77,7 +86,7 @@ def check_health(path: KeyPath, health: HealthPolicy, problems: Problems) -> Non
 def check_alerts(alerts: AlertPolicy, problems: Problems) -> None:
     """Note what is wrong with how operators are to be told; a webhook may hold a token and is not repeated."""
     if alerts.webhook:
-        _check_webhook(alerts.webhook, problems)
+        _check_url(("alerts", "webhook"), alerts.webhook, problems)
     if alerts.command and not alerts.command[0]:
         problems.add(("alerts", "command"), "command names no program")
     if any("\0" in word for word in alerts.command):
@@ -91,14 +100,15 @@ def check_alerts(alerts: AlertPolicy, problems: Problems) -> None:
     _positive(("alerts", "min_requests"), alerts.min_requests, problems)
 
 
-def _check_webhook(webhook: str, problems: Problems) -> None:
-    if not re.fullmatch(r"https?://[^\s/@\0]+(/[^\s\0]*)?", webhook):
-        problems.add(("alerts", "webhook"), "webhook must be an http:// or https:// URL without credentials")
+def _check_url(path: KeyPath, url: str, problems: Problems) -> None:
+    """Note why nothing could be asked at `url`, which may hold a token and is not repeated."""
+    if not re.fullmatch(r"https?://[^\s/@\0]+(/[^\s\0]*)?", url):
+        problems.add(path, f"{path[-1]} must be an http:// or https:// URL without credentials")
         return
     try:
-        origin_of(webhook)
+        origin_of(url)
     except ValueError as problem:
-        problems.add(("alerts", "webhook"), f"webhook cannot be used: {problem}")
+        problems.add(path, f"{path[-1]} cannot be used: {problem}")
 
 
 def check_workloads(workloads: Mapping[str, WorkloadSettings], problems: Problems) -> None:

@@ -192,6 +192,8 @@ def _provider(name: str, settings: ProviderSettings, key: Secret) -> Provider:
         probe=settings.probe,
         health=settings.health,
         abilities=tuple(settings.abilities.items()),
+        status_page=settings.status_page,
+        status_component=settings.status_component,
     )
 
 

@@ -64,6 +64,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     health: HealthPolicy = HealthPolicy()
     abilities: dict[str, Abilities] = msgspec.field(default_factory=dict)
     """By model; `*` stands for all that are not named."""
+    status_page: str = ""
+    status_component: str = ""
 
 
 class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -67,7 +67,16 @@ def target_picture(health: TargetHealth, view: DispatcherView, now: float) -> di
         "rate_limited_s": _left(health.blocked_until, now),
         "headroom": _headroom(health, view, now),
         "last_fault": health.last_fault.value if health.last_fault else None,
+        "page": _page(health, now),
     }
+
+
+def _page(health: TargetHealth, now: float) -> dict[str, Any] | None:
+    """Return what the provider's status page says; None where nobody reads one, or it was long ago."""
+    page = health.page
+    if page is None or page.until <= now:
+        return None
+    return {"level": page.level, "text": page.text, "age_s": round(now - page.at, 1)}
 
 
 def _estimate(health: TargetHealth, now: float) -> dict[str, Any] | None:

@@ -114,9 +114,14 @@ def _score(contender: Contender, terms: dict[str, float], least: float, now: flo
     if health.standing is not _HEALTHY and (special := _special(contender, terms, now)) is not None:
         return special
     reliability = health.reliability
-    errors = terms["errors"] = reliability.error_share(now)
+    errors = reliability.error_share(now)
     score = terms["expected_s"]
-    score += errors * (reliability.failure_s + least + _RETRY_S - score)
+    failing_s = reliability.failure_s + least + _RETRY_S - score
+    if health.page is not None and health.page.level:
+        told = terms["page"] = health.page.believed(health.heard, now)
+        errors = max(errors, told) if failing_s > 0.0 else errors  # bad news never makes a target look better
+    terms["errors"] = errors
+    score += errors * failing_s
     if reliability.cuts:
         cuts = terms["cuts"] = reliability.cut_share(now)
         score += _CUT_S * cuts
