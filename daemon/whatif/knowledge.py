@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ class Knowledge:
         """Know nothing of the targets yet."""
         self._policies = policies
         self._records = {target: Record(target=target) for target in policies}
+        self._wakes = dict.fromkeys(policies, math.inf)
         self._views: dict[TargetName, TargetHealth] = {}
         self._stale = set(policies)
         self._lengths: dict[str, Lengths] = {}
@@ -68,9 +70,9 @@ class Knowledge:
 
     def snapshot(self, now: float) -> HealthSnapshot:
         """Return the picture at `now`."""
-        for record in self._records.values():
-            if next_wake(record) <= now:
-                self._keep(tick(record, self._policies[record.target], now))
+        for target, wake in self._wakes.items():
+            if wake <= now:
+                self._keep(tick(self._records[target], self._policies[target], now))
         if self._stale:
             for target in self._stale:
                 self._views[target] = view(self._records[target], now, self._policies[target].estimator)
@@ -99,4 +101,5 @@ class Knowledge:
     def _keep(self, record: Record) -> None:
         if self._records[record.target] is not record:
             self._records[record.target] = record
+            self._wakes[record.target] = next_wake(record)
             self._stale.add(record.target)

@@ -124,7 +124,9 @@ class Findings:
         """Count one request."""
         request = result.request
         self.total.add(result)
-        self.workloads.setdefault(request.workload, Tally()).add(result)
+        if request.workload not in self.workloads:
+            self.workloads[request.workload] = Tally()
+        self.workloads[request.workload].add(result)
         self.without_setting += not request.settings
         if result.basis is Basis.UNKNOWN:
             self.unasked[result.unknown_at or ""] += 1

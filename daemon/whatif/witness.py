@@ -110,6 +110,7 @@ class Witness:
         )
 
     def _end(self, ticket: int, completed: AttemptCompleted, now: float) -> None:
+        self._traffic.answered(ticket)  # who was silent matters to nobody here, and is not to be kept
         self._traffic.end(ticket, now)
         self._knowledge.learn(completed)
 

@@ -14,7 +14,10 @@ import pytest
 from daemon.cli.main import main
 from tests.rigs.process import LAB, Daemon, running, simulate
 
-_CLIENT_VERBS = ("check", "config", "demo", "drain", "probe", "reload", "replay", "route", "sql", "status", "version")
+_CLIENT_VERBS = (
+    *("check", "config", "demo", "drain", "probe", "reload", "replay", "route", "simulate", "sql", "status"),
+    "version",
+)
 
 
 @pytest.fixture(scope="module")

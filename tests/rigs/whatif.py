@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -14,15 +15,19 @@ from daemon.whatif.tally import Findings
 from state.faults import Fault
 from state.history.journeys import Journeys
 from state.history.migrations import open_history
-from state.history.rows import AttemptRow, DecisionRow, RequestRow
+from state.history.rows import AttemptRow, RequestRow
 from state.outcome import Outcome
 from state.targets import TargetName
 from tests.rigs.histories import fill
 
-__all__ = ["CONFIG", "Go", "Leg", "simulated", "written"]
+__all__ = ["Go", "Leg", "configured", "outage", "simulated", "written"]
 
-CONFIG = """
+_CONFIG = """
 version = 1
+
+[health]
+fall = {fall}
+min_samples = 100000
 
 [providers.one]
 dialect = "simulated"
@@ -36,10 +41,15 @@ models = ["m"]
 dialect = "simulated"
 models = ["m"]
 
+[workloads.aside]
+targets = ["two/m"]
+
 [workloads.chat]
 targets = {targets}
 strategy = "{strategy}"
+max_attempts = {max_attempts}
 """
+_AS_RECORDED = {"targets": ["one/m", "two/m"], "strategy": "priority", "max_attempts": 1, "fall": 100000}
 
 
 class Leg(NamedTuple):
@@ -48,16 +58,37 @@ class Leg(NamedTuple):
     target: str
     fault: Fault | None = None
     latency_s: float = 0.1
+    streamed: bool = False
 
 
 class Go(NamedTuple):
-    """One request of the workload `chat`."""
+    """One request."""
 
     at: float
     """Seconds since the history's beginning."""
     legs: tuple[Leg, ...]
     cost_usd: float | None = None
-    setting: Any = None
+    workload: str = "chat"
+
+
+def configured(folder: Path, **changes: Any) -> Path:
+    """Write the configuration by which `outage` came about, with `changes`, and return its file."""
+    file = folder / "new.toml"
+    settings = _AS_RECORDED | changes
+    file.write_text(_CONFIG.format(**settings | {"targets": json.dumps(settings["targets"])}))
+    return file
+
+
+def outage(*, legs_after: tuple[Leg, ...] = ()) -> list[Go]:
+    """Return 300 requests, one a second, for `one/m`, which fails from the 100th to the 160th.
+
+    Each second one of the workload `aside` goes to `two/m`, and is answered in 200 ms.
+    """
+    down = range(100, 160)
+    first = [Leg("one/m", Fault.SERVER_ERROR if second in down else None) for second in range(300)]
+    asked = [Go(float(at), (leg, *legs_after) if leg.fault else (leg,)) for at, leg in enumerate(first)]
+    aside = [Go(at + 0.5, (Leg("two/m", None, 0.2),), workload="aside") for at in range(300)]
+    return sorted([*asked, *aside], key=lambda go: go.at)
 
 
 def written(path: Path, requests: Iterable[Go], began: float | None = None) -> Path:
@@ -73,26 +104,14 @@ def _rows(number: int, one: Go) -> Iterable[Any]:
     request_id, at = f"req_{number}", one.at
     for place, leg in enumerate(one.legs, 1):
         at += leg.latency_s
-        outcome = Outcome(fault=leg.fault, latency_s=leg.latency_s)
+        outcome = Outcome(fault=leg.fault, latency_s=leg.latency_s, streamed=leg.streamed)
         yield AttemptRow(at=at, request_id=request_id, number=place, target=TargetName(leg.target), outcome=outcome)
     last = one.legs[-1] if one.legs else None
     answered = last is not None and last.fault is None
-    if one.setting is not None:
-        yield DecisionRow(
-            at=one.at,
-            request_id=request_id,
-            number=1,
-            chosen=TargetName(one.legs[0].target) if one.legs else None,
-            strategy="priority",
-            reason="",
-            candidates=b"[]",
-            seed=0,
-            setting=one.setting,
-        )
     yield RequestRow(
         at=one.at,
         request_id=request_id,
-        workload="chat",
+        workload=one.workload,
         primary_target=None,
         served_by=TargetName(last.target) if last is not None and answered else None,
         attempts=len(one.legs),
@@ -100,6 +119,7 @@ def _rows(number: int, one: Go) -> Iterable[Any]:
         fault=last.fault if last is not None else None,
         status=200 if answered else 503,
         latency_s=at - one.at,
+        streamed=last is not None and last.streamed,
         cost_usd=one.cost_usd,
     )
 
