@@ -8,6 +8,7 @@ from typing import Final, Protocol, assert_never
 
 import anyio
 import structlog
+from msgspec.structs import replace
 
 from state.faults import Scope
 from state.health import begin, drain, fold, resume, tick
