@@ -87,7 +87,7 @@ class PageReader:
         """Know of no trouble yet; a page has `timeout_s` seconds in all."""
         self._open = open_call
         self._timeout_s = timeout_s
-        self._unreadable: set[str] = set()
+        self._unreadable: set[tuple[str, str, str]] = set()
 
     async def read(self, provider: Provider) -> PageReport | None:
         """Return what the page of `provider` says now; None, and one line in the log, where it could not be read."""
@@ -95,10 +95,11 @@ class PageReader:
         with anyio.move_on_after(self._timeout_s):
             trouble, body = await self._fetched(provider)
         report = None if trouble else read_summary(body, provider.status_component, anyio.current_time())
+        page = (provider.name, provider.status_page, provider.status_component)
         if report is not None:
-            self._unreadable.discard(provider.name)
-        elif provider.name not in self._unreadable:
-            self._unreadable.add(provider.name)
+            self._unreadable.discard(page)
+        elif page not in self._unreadable:
+            self._unreadable.add(page)
             _log.warning("status_page_unread", provider=provider.name, reason=trouble or _silent(provider))
         return report
 

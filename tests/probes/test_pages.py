@@ -10,6 +10,7 @@ from itertools import pairwise
 import anyio
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from probes.calls import Unreachable, UpstreamRequest
 from probes.canaries import Sight
@@ -162,8 +163,10 @@ def test_a_page_that_cannot_be_read_says_nothing_and_is_tried_again() -> None:
 
     for trouble in (refused, hung):
         rig = _Rig(trouble, _now)
-        assert rig.run_for(300, (_provider(),)) == []
+        with capture_logs() as logged:
+            assert rig.run_for(300, (_provider(),)) == []
         assert len(rig.calls) >= 4
+        assert [each["event"] for each in logged] == ["status_page_unread"]
 
 
 def test_a_reload_keeps_what_stays_and_takes_back_what_went() -> None:
