@@ -50,6 +50,8 @@ class _Routes(msgspec.Struct, frozen=True):
 
 class _Health(msgspec.Struct, frozen=True):
     standing: Standing = Standing.UNPROVEN
+    since: float = 0.0
+    last_fault_at: float | None = None
     drained: bool = False
     blocked_until: float | None = None
     refused_until: float | None = None
@@ -95,11 +97,13 @@ class Then(msgspec.Struct, frozen=True):
         then, health = self.snapshot.targets.get(target), snapshot.targets.get(target)
         if then is None or health is None:
             return then is None and health is None
+        moved = _is_fresh(then.since, self.now) or _is_fresh(health.since, now)
+        failed = _is_fresh(then.last_fault_at, self.now) or _is_fresh(health.last_fault_at, now)
+        blocked = _waits(then.blocked_until, self.now), _waits(then.refused_until, self.now)
         return (
-            then.standing is health.standing
+            (moved or then.standing is health.standing)
             and then.drained is health.drained
-            and _waits(then.blocked_until, self.now) is _waits(health.blocked_until, now)
-            and _waits(then.refused_until, self.now) is _waits(health.refused_until, now)
+            and (failed or blocked == (_waits(health.blocked_until, now), _waits(health.refused_until, now)))
             and (then.mean_s is None or health.mean_s is not None)
             and (health.mean_s is None or then.mean_s is not None)
         )
@@ -110,6 +114,8 @@ _CHAIN = (
     *("stream_floor", "stream_recovery", "hedge"),
 )
 _CHOICE = ("targets", "strategy", "weights", "fallback_on")
+_SETTLED_S = 0.05
+"""A change that is as fresh may not have been published when the choice was made; and rows are a millisecond coarse."""
 _UNPACK = unpacker(Then)
 
 
@@ -121,6 +127,10 @@ def read_then(setting: bytes | None) -> Then | None:
         return _UNPACK(zlib.decompress(setting))
     except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+def _is_fresh(at: float | None, now: float) -> bool:
+    return at is not None and now - at < _SETTLED_S
 
 
 def _waits(until: float | None, now: float) -> bool:
