@@ -23,6 +23,8 @@ __all__ = ["Ending", "Journal", "Lane", "Witnesses"]
 
 _log = structlog.get_logger("fairlead.relay")
 _ENCODER = msgspec.json.Encoder()
+_ENDED_EARLY = frozenset({Fault.CANCELLED, Fault.CUT})
+"""What the registry is told even where the caller ended it: it was sent, and its head may have told of limits."""
 
 
 class Witnesses(msgspec.Struct, frozen=True):
@@ -113,7 +115,7 @@ class Journal:
         now, target, departure = self._witnesses.clock(), lease.target, lease.departure
         if lane is None:
             self.story.upstream_s += outcome.latency_s
-        if outcome.counts or outcome.fault is Fault.CANCELLED:
+        if outcome.counts or outcome.fault in _ENDED_EARLY:
             evidence = AttemptCompleted(
                 target=target,
                 outcome=outcome,
