@@ -260,9 +260,10 @@ class Exchange:
             return self._outcome(Fault.TIMEOUT, self._waiting_for)
         waited_s = now - self._started
         outcome = self._outcome(Fault.TIMEOUT, f"no answer in its {waited_s:.1f}s share of the {limits.whose} deadline")
-        if limits.whose is Whose.CALLER and not is_slow(waited_s, self._terms.expected_s):
-            return msgspec.structs.replace(outcome, at_fault=Blame.CALLER)
-        return outcome
+        if limits.whose is Whose.PROVIDER or is_slow(waited_s, self._terms.expected_s):
+            return outcome
+        at_fault = Blame.CALLER if limits.whose is Whose.CALLER else Blame.OURSELVES
+        return msgspec.structs.replace(outcome, at_fault=at_fault)
 
     def _broken(self, outcome: Outcome) -> Broken:
         untold = self._reader.diagnosis is None or self._hushed or not self._passed

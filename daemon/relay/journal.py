@@ -131,7 +131,7 @@ class Journal:
                 tokens_sent=lease.tokens_sent,
             )
             self._witnesses.registry.post(evidence)
-        elif outcome.blame is Blame.OURSELVES and lease.ordinal:
+        elif outcome.blame is Blame.OURSELVES and lease.ordinal and not outcome.latency_s:  # it was never sent
             self._witnesses.registry.post(AttemptSpared(target=target, ordinal=lease.ordinal, tokens=lease.tokens))
         row = AttemptRow(
             at=now,

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from probes.policy import Timeouts
 from state.durations import Seconds
 from state.faults import Blame, Fault
 from state.history.rows import AttemptRow, RequestRow
-from tests.rigs.bodies import ROLE, SSE, WELL, word
+from state.messages import AttemptSpared
+from tests.rigs.bodies import ROLE, SSE, WELL, error, word
 from tests.rigs.peers import Flood, Gate, Send, chunk, head
 from tests.rigs.relay import Recorded, relay
 
@@ -68,6 +70,52 @@ def test_a_stream_that_the_clients_own_deadline_ends_is_no_failure_of_its_provid
             assert b"stream_broken" in client.body
             assert one.row(RequestRow).outcome == "cut"
             assert one.faults() == ["cut"]
+
+    _run(main)
+
+
+def test_a_backoff_that_uses_the_deadline_up_asks_nobody_else() -> None:
+    """Law: the provider's own words at once, and the next target is not called with no time to answer."""
+
+    async def main() -> None:
+        async with relay(error("429 Too Many Requests"), WELL) as (one, (_, second)):
+            began = time.monotonic()
+            workload = replace(one.workload, deadline=Seconds(0.3), backoff=Seconds(1))
+            reply = await one.send(workload=workload)
+            assert reply is not None
+            assert reply.status == 429
+            assert time.monotonic() - began < 0.3
+            assert not second.heard
+            assert one.faults() == ["rate_limited"]
+
+    _run(main)
+
+
+def test_what_the_workloads_own_deadline_left_too_little_for_is_no_fault_of_the_target() -> None:
+    """Law: the share of a deadline is fairlead's doing; a target that is slow by its own measure is to blame."""
+
+    async def main() -> None:
+        async with relay([Gate(anyio.Event())]) as (one, _):
+            reply = await one.send(workload=replace(one.workload, deadline=Seconds(0.15)))
+            assert reply is not None
+            assert reply.status == 504
+            outcome = one.row(AttemptRow).outcome
+            assert (outcome.fault, outcome.blame, outcome.counts) == (Fault.TIMEOUT, Blame.OURSELVES, False)
+            told = [message for message in one.evidence._waiting if isinstance(message, AttemptSpared)]
+            assert (one.faults(), told) == ([], [])
+
+    _run(main)
+
+
+def test_the_wait_before_a_repetition_ends_with_the_deadline() -> None:
+    """Law: nobody sleeps longer than there is time."""
+
+    async def main() -> None:
+        limited = error("429 Too Many Requests", "retry-after-ms: 150")
+        async with relay((limited, WELL)) as (one, _):
+            began = time.monotonic()
+            await one.send(workload=replace(one.workload, deadline=Seconds(0.2)))
+            assert time.monotonic() - began < 0.3
 
     _run(main)
 
