@@ -43,6 +43,7 @@ class Course:
         """The request that asks for the rest of a stream that broke; empty while none did."""
         self.last_failure: Failed | None = None
         self.usage = Usage()
+        """What the parts of the stream that broke have cost."""
         self.left_with: Streamed | None = None
         """The stream that a client had whole when it left."""
         self.rehearsal: Rehearsal | None = None
