@@ -70,6 +70,8 @@ class Journal:
         """Whether its end is written down."""
         self._primary: TargetName | None = None
         self._begun: set[int] = set()
+        self._told: tuple[TargetName | None, str, str | None] = (None, "", None)
+        """What the story said of a fallback before the latest."""
 
     def now(self) -> float:
         """Return the time that it writes down, in monotonic seconds."""
@@ -148,6 +150,7 @@ class Journal:
     def fell_back(self, origin: TargetName, onto: TargetName, why: Outcome) -> None:
         """Note a step from a target that failed, or was passed over, to the next: never silently."""
         call, story = self._call, self.story
+        self._told = (story.fallback_from, story.fallback_reason, story.degraded)
         after_s = self._witnesses.clock() - call.arrived_at
         if story.fallback_from is None:
             story.fallback_from = origin
@@ -208,8 +211,9 @@ class Journal:
         )
 
     def came_back(self, target: TargetName) -> None:
-        """Note that the answer given is, after all, the earlier one of `target`."""
+        """Note that the answer given is, after all, the earlier one of `target`: the latest step led nowhere."""
         self.story.target = target
+        self.story.fallback_from, self.story.fallback_reason, self.story.degraded = self._told
 
     def ended(self, ending: Ending) -> None:
         """Note the end of the request: its one row."""
