@@ -26,6 +26,14 @@ class Usage(msgspec.Struct, frozen=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
+    def plus(self, more: Usage) -> Usage:
+        """Return the tokens of both together."""
+        return Usage(_sum(self.prompt_tokens, more.prompt_tokens), _sum(self.completion_tokens, more.completion_tokens))
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt or probe did. `fault is None` means that it succeeded."""

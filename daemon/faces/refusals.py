@@ -83,6 +83,9 @@ _RULES: Final = {
     RefusalKind.INVALID_CONFIGURATION: _Rule(422, "The configuration is invalid", _INVALID),
 }
 
+_FINAL: Final = frozenset({RefusalKind.EXHAUSTED, RefusalKind.DEADLINE})
+"""What the client's SDK would repeat by its status, and to no use."""
+
 FAULT_STATUS: Final = {
     Fault.TIMEOUT: 504,
     Fault.OVERLOADED: 503,
@@ -122,7 +125,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 def refusal_headers(refusal: Refusal) -> dict[str, str]:
     """Return the headers that go with a refusal: no wait that would hang an SDK, no retry that cannot help."""
-    headers = {"x-should-retry": "false"} if refusal.kind is RefusalKind.EXHAUSTED else {}
+    headers = {"x-should-retry": "false"} if refusal.kind in _FINAL else {}
     wait = refusal.retry_after_s
     if wait is not None and 0 < wait <= LONGEST_RETRY_AFTER_S:
         headers["retry-after"] = str(max(1, round(wait)))

@@ -43,6 +43,7 @@ class Course:
         """The request that asks for the rest of a stream that broke; empty while none did."""
         self.last_failure: Failed | None = None
         self.usage = Usage()
+        """What the parts of the stream that broke have cost."""
         self.left_with: Streamed | None = None
         """The stream that a client had whole when it left."""
         self.rehearsal: Rehearsal | None = None
@@ -157,18 +158,22 @@ class Course:
         self._onward = step
         if outcome.fault in _TAKES_MORE:
             self._more_than = max(1, self.needs.tokens, self._more_than)
-        if (pause_s := min(step.pause_s, self._deadline - self._clock())) > 0.0:
-            await anyio.sleep(pause_s)
+        if step.pause_s > 0.0:
+            await anyio.sleep(step.pause_s)
         return ""
 
     def pause_before(self, lease: Lease) -> float:
-        """Return the seconds to wait before a target is asked that has just failed, 0.0 for any other."""
+        """Return the seconds to wait before a target is asked that has just failed, 0.0 for any other.
+
+        Never beyond the deadline: who waits that long has nobody left to answer to.
+        """
         if not self.tried or self.tried[-1][0] != lease.target:
             return 0.0
         hint_s = self.tried[-1][1].retry_after_s or 0.0
         # Knuth's multiplicative hash of the choice's seed: jitter without a clock.
         share = (lease.choice.seed * 0x9E3779B1 & 0xFFFF) / 0xFFFF
-        return hint_s + _RETRY_S * (1.0 - _JITTER + 2.0 * _JITTER * share)
+        pause_s = hint_s + _RETRY_S * (1.0 - _JITTER + 2.0 * _JITTER * share)
+        return max(0.0, min(pause_s, self._deadline - self._clock()))
 
     def chances(self, contenders: int) -> int:
         """Return how many attempts can still be made, this one included, when `contenders` are there now."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
+from daemon.relay.bodies import MAX_ERROR_BYTES, MAX_REPLY_BYTES, whole_body
 from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.deadlines import Watch
 from daemon.relay.events import WholeEvents
 from daemon.relay.gear import Gear, Terms
 from daemon.relay.patience import Whose, is_slow
-from probes.calls import CutShort, Disconnected, UpstreamReply, UpstreamRequest
+from probes.calls import Disconnected, UpstreamReply, UpstreamRequest
 from probes.dialects.classify import Diagnosis, ReplyFacts, classify, looks_like_html
 from probes.dialects.headroom import finer_wait, headroom_of
 from probes.dialects.replies import read_reply
@@ -20,10 +23,8 @@ from state.faults import Blame, Fault, Scope
 from state.outcome import Outcome
 from state.quota import Headroom
 
-__all__ = ["MAX_REPLY_BYTES", "Exchange"]
+__all__ = ["Exchange"]
 
-MAX_REPLY_BYTES = 64 * 1024 * 1024
-"""A whole answer beyond this is not what was asked; large embedding batches stay well below."""
 _OK = range(200, 300)
 
 
@@ -46,6 +47,10 @@ class Exchange:
         self._headroom: Headroom | None = None
         self._headed_at = self._started
         self._passed = False
+        self._speaking = False
+        """Whether it waits for the client to take what it was given."""
+        self._refusal: UpstreamReply | None = None
+        """An answer whose head alone says that it is none."""
         floor = call.workload.stream_floor if call.streamed and not terms.limits.last else None
         self._floor = floor
         self._reader = StreamReader(call.surface, floor.tokens if floor else 0.0)
@@ -109,22 +114,14 @@ class Exchange:
         self._watch.expires_at = by
         return await reply.read()
 
-    async def _body(self, reply: UpstreamReply) -> bytes:
-        """Return the whole body. Raises CutShort, also where it is larger than any answer should be."""
-        pieces = []
-        size = 0
-        while piece := await self._read(reply):
-            size += len(piece)
-            if size > MAX_REPLY_BYTES:
-                raise CutShort(f"the answer is larger than {MAX_REPLY_BYTES} bytes")
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
     async def _refused(self, reply: UpstreamReply) -> Failed:
+        self._refusal = reply
         try:
-            body = await self._body(reply)
+            return self._refused_with(reply, await whole_body(partial(self._read, reply), MAX_ERROR_BYTES))
         except WireError:
-            body = b""  # the status alone says enough
+            return self._refused_with(reply, b"")  # the status alone says enough
+
+    def _refused_with(self, reply: UpstreamReply, body: bytes) -> Failed:
         facts = ReplyFacts(
             status=reply.status,
             content_type=reply.headers.get("content-type", ""),
@@ -138,7 +135,7 @@ class Exchange:
 
     async def _whole(self, reply: UpstreamReply) -> Whole | Failed:
         try:
-            body = await self._body(reply)
+            body = await whole_body(partial(self._read, reply), MAX_REPLY_BYTES)
         except WireError as error:
             return Failed(self._outcome(Fault.BAD_REPLY, str(error), reply), repeatable=True)
         self._first_byte_s = self._gear.clock() - self._started
@@ -192,7 +189,7 @@ class Exchange:
             fault = Fault.BAD_REPLY if diagnosis.fault is Fault.CUT else diagnosis.fault
             outcome = self._diagnosed(msgspec.structs.replace(diagnosis, fault=fault), reply)
             return Failed(outcome, repeatable=True)
-        return self._broken(diagnosis.reason)
+        return self._broken(self._outcome(Fault.CUT, diagnosis.reason))
 
     @property
     def _hushed(self) -> bool:
@@ -215,6 +212,7 @@ class Exchange:
             return
         self._by = self._terms.limits.end
         self._watch.expires_at = self._by  # a client that reads slowly is not the provider's idleness
+        self._speaking = True
         if self._first_byte_s is None:
             self._begin(reply)
         if not self._passed:
@@ -226,6 +224,7 @@ class Exchange:
             onward = self._terms.splice.feed(onward)
         if onward:
             await client.write(onward)
+        self._speaking = False
 
     def _begin(self, reply: UpstreamReply) -> None:
         self._first_byte_s = self._gear.clock() - self._started
@@ -233,21 +232,25 @@ class Exchange:
             self._terms.began(self._outcome(None, "", reply))
 
     def _timed_out(self) -> ExchangeResult:
+        if self._refusal is not None:
+            return self._refused_with(self._refusal, b"")
         outcome = self._late()
         if not self._committed:
             return Failed(outcome)
         diagnosis = self._reader.diagnosis
         if diagnosis is not None and not self._is_last_word(diagnosis):
-            return self._broken(diagnosis.reason)
+            return self._broken(self._outcome(Fault.CUT, diagnosis.reason))
         if self._reader.finished or diagnosis is not None:
             return Streamed(outcome=self._outcome(None, ""), usage=self._reader.usage)
-        return self._broken(outcome.reason)
+        at_fault = None if outcome.counts else outcome.blame
+        return self._broken(msgspec.structs.replace(outcome, fault=Fault.CUT, at_fault=at_fault))
 
     def _late(self) -> Outcome:
         """Return what a deadline that passed means: whose it was decides who is to blame."""
         now, limits = self._gear.clock(), self._terms.limits
-        if now >= self._call.deadline:
-            return self._outcome(Fault.CANCELLED, "the client's own deadline passed")
+        if self._speaking or now >= self._call.deadline:
+            clients = "the client's own deadline passed" if now >= self._call.deadline else "the client does not read"
+            return self._outcome(Fault.CANCELLED, clients)
         if now >= limits.end:
             return self._outcome(Fault.TIMEOUT, f"not finished within {self._timeouts.total:g}s")
         if self._floor is not None and self._reader.said and not self._passed:
@@ -257,14 +260,15 @@ class Exchange:
             return self._outcome(Fault.TIMEOUT, self._waiting_for)
         waited_s = now - self._started
         outcome = self._outcome(Fault.TIMEOUT, f"no answer in its {waited_s:.1f}s share of the {limits.whose} deadline")
-        if limits.whose is Whose.CALLER and not is_slow(waited_s, self._terms.expected_s):
-            return msgspec.structs.replace(outcome, at_fault=Blame.CALLER)
-        return outcome
+        if limits.whose is Whose.PROVIDER or is_slow(waited_s, self._terms.expected_s):
+            return outcome
+        at_fault = Blame.CALLER if limits.whose is Whose.CALLER else Blame.OURSELVES
+        return msgspec.structs.replace(outcome, at_fault=at_fault)
 
-    def _broken(self, reason: str) -> Broken:
+    def _broken(self, outcome: Outcome) -> Broken:
         untold = self._reader.diagnosis is None or self._hushed or not self._passed
         told = None if untold else self._events.rest()
-        return Broken(outcome=self._outcome(Fault.CUT, reason), usage=self._reader.usage, told=told)
+        return Broken(outcome=outcome, usage=self._reader.usage, told=told)
 
     def _diagnosed(self, diagnosis: Diagnosis, reply: UpstreamReply) -> Outcome:
         outcome = self._outcome(diagnosis.fault, diagnosis.reason, reply)

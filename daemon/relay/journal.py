@@ -23,6 +23,8 @@ __all__ = ["Ending", "Journal", "Lane", "Witnesses"]
 
 _log = structlog.get_logger("fairlead.relay")
 _ENCODER = msgspec.json.Encoder()
+_ENDED_EARLY = frozenset({Fault.CANCELLED, Fault.CUT})
+"""What the registry is told even where the caller ended it: it was sent, and its head may have told of limits."""
 
 
 class Witnesses(msgspec.Struct, frozen=True):
@@ -68,6 +70,8 @@ class Journal:
         """Whether its end is written down."""
         self._primary: TargetName | None = None
         self._begun: set[int] = set()
+        self._told: tuple[TargetName | None, str, str | None] = (None, "", None)
+        """What the story said of a fallback before the latest."""
 
     def now(self) -> float:
         """Return the time that it writes down, in monotonic seconds."""
@@ -113,7 +117,7 @@ class Journal:
         now, target, departure = self._witnesses.clock(), lease.target, lease.departure
         if lane is None:
             self.story.upstream_s += outcome.latency_s
-        if outcome.counts or outcome.fault is Fault.CANCELLED:
+        if outcome.counts or outcome.fault in _ENDED_EARLY:
             evidence = AttemptCompleted(
                 target=target,
                 outcome=outcome,
@@ -129,7 +133,7 @@ class Journal:
                 tokens_sent=lease.tokens_sent,
             )
             self._witnesses.registry.post(evidence)
-        elif outcome.blame is Blame.OURSELVES and lease.ordinal:
+        elif outcome.blame is Blame.OURSELVES and lease.ordinal and not outcome.latency_s:  # it was never sent
             self._witnesses.registry.post(AttemptSpared(target=target, ordinal=lease.ordinal, tokens=lease.tokens))
         row = AttemptRow(
             at=now,
@@ -146,6 +150,7 @@ class Journal:
     def fell_back(self, origin: TargetName, onto: TargetName, why: Outcome) -> None:
         """Note a step from a target that failed, or was passed over, to the next: never silently."""
         call, story = self._call, self.story
+        self._told = (story.fallback_from, story.fallback_reason, story.degraded)
         after_s = self._witnesses.clock() - call.arrived_at
         if story.fallback_from is None:
             story.fallback_from = origin
@@ -206,8 +211,9 @@ class Journal:
         )
 
     def came_back(self, target: TargetName) -> None:
-        """Note that the answer given is, after all, the earlier one of `target`."""
+        """Note that the answer given is, after all, the earlier one of `target`: the latest step led nowhere."""
         self.story.target = target
+        self.story.fallback_from, self.story.fallback_reason, self.story.degraded = self._told
 
     def ended(self, ending: Ending) -> None:
         """Note the end of the request: its one row."""

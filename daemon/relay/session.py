@@ -20,7 +20,7 @@ from probes.dialects.continuing import continued_body
 from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
 from state.faults import Blame, Fault
-from state.outcome import Outcome
+from state.outcome import Outcome, Usage
 
 __all__ = ["Session"]
 
@@ -75,7 +75,8 @@ class Session:
             self._journal.ended(Ending(outcome="cancelled", status=_LEFT))
             return
         self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
-        self._journal.ended(Ending(outcome="ok", status=200, last=whole.outcome, usage=whole.usage))
+        usage = self._course.usage.plus(whole.usage)
+        self._journal.ended(Ending(outcome="ok", status=200, last=whole.outcome, usage=usage))
 
     async def _answer(self) -> Answer | None:
         if self._call.workload.max_input_tokens is not None and (
@@ -235,26 +236,31 @@ class Session:
                 f"fairlead-continued: the answer is in parts, its end by {self._journal.story.target}"
             )
         self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
-        self._journal.ended(Ending(outcome="ok", status=200, last=result.outcome, usage=result.usage))
+        usage = self._course.usage.plus(result.usage)
+        self._journal.ended(Ending(outcome="ok", status=200, last=result.outcome, usage=usage))
 
     def _goes_on(self, broken: Broken) -> bool:
         """Return whether another target is to continue the stream from the text so far."""
         text = self._text
         if text is None or broken.told is not None or self._voice.within_event or not self._course.may_continue:
             return False
-        body = continued_body(self._call.surface, self._call.body, text.text) if text.plain and text.text else None
+        if not text.plain or not text.text or text.stopped:
+            return False
+        body = continued_body(self._call.surface, self._call.body, text.text)
         if body is None:
             return False
         self._course.continued = body
+        self._course.usage = self._course.usage.plus(broken.usage)
         return True
 
     async def _broken(self, broken: Broken) -> None:
         await self._voice.break_off(broken.outcome.reason, broken.told)
-        self._journal.ended(Ending(outcome="cut", status=200, last=broken.outcome, usage=broken.usage))
+        usage = self._course.usage.plus(broken.usage)
+        self._journal.ended(Ending(outcome="cut", status=200, last=broken.outcome, usage=usage))
 
     async def _failed(self, failed: Failed, stop: str) -> Answer | None:
         if self._course.continued:
-            await self._broken(Broken(outcome=failed.outcome, usage=self._course.usage))
+            await self._broken(Broken(outcome=failed.outcome, usage=Usage()))
             return None
         if failed.outcome.fault is Fault.CANCELLED:
             return await self._last_words.refuse(deadline_passed(self._course.tried), self._course.tried)
@@ -264,7 +270,7 @@ class Session:
 
     async def _without_lease(self, lease: NoLease) -> Answer | None:
         if self._course.continued:
-            await self._broken(Broken(outcome=self._course.tried[-1][1], usage=self._course.usage))
+            await self._broken(Broken(outcome=self._course.tried[-1][1], usage=Usage()))
             return None
         if self._course.last_failure is not None:
             return await self._failed(self._course.last_failure, "No other target is left.")

@@ -106,8 +106,10 @@ class Voice:
             talk.cancel()
 
     async def whole(self, stream: bytes) -> None:
-        """Send a stream that is complete already."""
-        if not self.started:
+        """Send a stream that is complete already, and what it is, where the headers could not say so."""
+        if self.started:
+            await self.say(self._summary())
+        else:
             await self._begin(_OK, {})
         await self._client.write(stream)
 

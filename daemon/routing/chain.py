@@ -66,11 +66,12 @@ def next_step(workload: Workload, situation: Situation) -> Step:
         return Stop(f"{workload.name} allows max_attempts = {workload.max_attempts}.")
     if situation.now >= situation.deadline:
         return Stop("The request's deadline has passed.")
+    pause_s = workload.backoff if fault in _NO_ROOM and not refusal else 0.0
+    hint_s = situation.outcome.retry_after_s or 0.0
+    if situation.now + (hint_s if refusal else pause_s) >= situation.deadline:
+        return Stop("After the backoff there would be no time left before the request's deadline.")
     return Onward(
-        reason=f"{fault.value}: {situation.outcome.reason}",
-        elsewhere=not refusal,
-        again=again,
-        pause_s=workload.backoff if fault in _NO_ROOM and not refusal else 0.0,
+        reason=f"{fault.value}: {situation.outcome.reason}", elsewhere=not refusal, again=again, pause_s=pause_s
     )
 
 

@@ -5,7 +5,7 @@ What was wrong is said without a word of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from probes.dialects.complaints import decode
@@ -16,6 +16,8 @@ __all__ = ["lacking"]
 
 _REFUSED: Final = "refused"
 _EMPTY: Final = "empty"
+_FUNCTIONS: Final = (None, "function")
+"""Calls of other kinds have arguments of other kinds; some providers leave the kind out."""
 _NOT_JSON: Final = "the answer is not JSON"
 _MISFIT: Final = "the answer does not fit the JSON schema"
 
@@ -41,15 +43,17 @@ def _chat(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     if not choices:
         return _EMPTY
     asked = _format(request.get("response_format"), "json_schema")
-    known = {str(_dict(tool.get("function")).get("name")) for tool in _dicts(request.get("tools"))}
+    known = _names(_dict(tool.get("function")) for tool in _dicts(request.get("tools")))
     for choice in choices:
         message = _dict(choice.get("message"))
         if message.get("refusal") or choice.get("finish_reason") == "content_filter":
             return _REFUSED
-        calls = [_dict(call.get("function")) for call in _dicts(message.get("tool_calls"))]
+        made = _dicts(message.get("tool_calls"))
+        calls = [_dict(call.get("function")) for call in made if call.get("type") in _FUNCTIONS]
         found = _first(_bad_call(call.get("name"), call.get("arguments"), known) for call in calls)
         text = message.get("content")
-        found = found or _bad_text(text if isinstance(text, str) else "", asked, bool(calls))
+        others = made or message.get("function_call") or message.get("audio")
+        found = found or _bad_text(text if isinstance(text, str) else "", asked, others)
         if found:
             return found
     return None
@@ -59,9 +63,7 @@ def _message(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     if answer.get("stop_reason") == "refusal":
         return _REFUSED
     parts = _dicts(answer.get("content"))
-    known = {
-        str(tool.get("name")) for tool in _dicts(request.get("tools")) if "type" not in tool or tool["type"] == "custom"
-    }
+    known = _names(_dicts(request.get("tools")))
     calls = [part for part in parts if part.get("type") == "tool_use"]
     found = _first(_bad_call(call.get("name"), call.get("input"), known) for call in calls)
     asked = _format(_dict(request.get("output_config")).get("format") or request.get("output_format"), "schema")
@@ -75,13 +77,17 @@ def _response(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     parts = [part for item in items for part in _dicts(item.get("content")) if item.get("type") == "message"]
     if any(part.get("type") == "refusal" for part in parts):
         return _REFUSED
-    known = {str(tool.get("name")) for tool in _dicts(request.get("tools")) if tool.get("type") == "function"}
+    known = _names(tool for tool in _dicts(request.get("tools")) if tool.get("type") == "function")
     calls = [item for item in items if item.get("type") == "function_call"]
     found = _first(_bad_call(call.get("name"), call.get("arguments"), known) for call in calls)
     asked = _format(_dict(request.get("text")).get("format"), "schema")
     text = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "output_text")
     others = any(str(item.get("type")) not in {"message", "reasoning"} for item in items)
     return found or _bad_text(text, asked, others)
+
+
+def _names(tools: Iterable[dict[str, Any]]) -> set[str]:
+    return {tool["name"] for tool in tools if isinstance(tool.get("name"), str)}
 
 
 def _bad_call(name: object, arguments: object, known: set[str]) -> str | None:

@@ -13,6 +13,7 @@ __all__ = ["MOST_CHARACTERS", "TextSoFar", "text_of"]
 MOST_CHARACTERS: Final = 1 << 20
 """A longer text is neither kept nor continued."""
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
+_STOPS: Final = ("stop", "length")
 _WHOLE: Final = frozenset({"end_turn", "stop_sequence"})
 _UNPLAIN_DELTAS: Final = ("tool_calls", "function_call", "refusal", "audio", "reasoning_content", "reasoning")
 _SILENT_RESPONSE_EVENTS: Final = (
@@ -83,6 +84,7 @@ class TextSoFar:
 
     plain: nothing but text of one choice, or one block, has come.
     finished: the stream has said that it is complete, and not for want of tokens.
+    stopped: it has said why it stops, whatever that is: nothing is missing but its last event.
     """
 
     def __init__(self, surface: Surface) -> None:
@@ -93,6 +95,7 @@ class TextSoFar:
         self._length = 0
         self.plain = True
         self.finished = False
+        self.stopped = False
 
     @property
     def text(self) -> str:
@@ -129,6 +132,7 @@ class TextSoFar:
                 return
             self._add(delta.get("content"))
             self.finished = self.finished or choice.get("finish_reason") == "stop"
+            self.stopped = self.stopped or choice.get("finish_reason") in _STOPS
 
     def _read_message(self, event: dict[str, Any]) -> None:
         delta = event.get("delta")
@@ -147,6 +151,7 @@ class TextSoFar:
                     self._give_up()
             case "message_delta":
                 self.finished = str(delta.get("stop_reason")) in _WHOLE
+                self.stopped = self.stopped or isinstance(delta.get("stop_reason"), str)
             case _:
                 pass
 
@@ -155,7 +160,7 @@ class TextSoFar:
         if kind == "response.output_text.delta":
             self._add(event.get("delta"))
         elif kind == "response.completed":
-            self.finished = True
+            self.finished = self.stopped = True
         elif not kind.startswith(_SILENT_RESPONSE_EVENTS):
             self._give_up()
 

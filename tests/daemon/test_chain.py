@@ -61,6 +61,17 @@ def test_the_backoff_comes_before_a_fallback_on_a_limit_and_before_no_other(faul
     assert next_step(workload, _situation(Fault.TIMEOUT)).pause_s == 0.0
 
 
+def test_nobody_waits_until_there_is_no_time_left_to_ask() -> None:
+    """A pause, the workload's or the one that the target asked for, that would use the deadline up is none."""
+    slow = _workload(backoff=Seconds(2))
+    assert isinstance(next_step(slow, _situation(Fault.RATE_LIMITED, now=6.9)), Onward)
+    assert "backoff" in next_step(slow, _situation(Fault.RATE_LIMITED, now=7.0)).reason
+    assert isinstance(next_step(slow, _situation(Fault.TIMEOUT, now=7.0)), Onward)
+    alone = _workload(fallback_on=())
+    assert isinstance(next_step(alone, _situation(Fault.OVERLOADED, 1.5, now=7.0, repeatable=True)), Onward)
+    assert isinstance(next_step(alone, _situation(Fault.OVERLOADED, 1.5, now=8.0, repeatable=True)), Stop)
+
+
 def test_a_workload_without_fallbacks_may_still_ask_its_target_again() -> None:
     """A paid tier never leaves its model; once more at the same one is no fallback."""
     step = next_step(_workload(fallback_on=()), _situation(Fault.SERVER_ERROR, repeatable=True))

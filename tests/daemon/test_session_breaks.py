@@ -10,12 +10,15 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.routing.policy import DegradedPolicy, StreamRecovery
+from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.faults import Fault
 from state.history.rows import AttemptRow, RequestRow
-from tests.rigs.bodies import ROLE, SSE, done, word
+from state.outcome import Usage
+from tests.rigs.bodies import ROLE, SSE, done, error, word
 from tests.rigs.peers import Gate, Reset, Script, Send, chunk
 from tests.rigs.relay import Recorded, relay
+from tests.rigs.streamed import BLOCK, DELTA, OVER, OVERLOADED, START, TEXT, event
 
 _WRONG = b'data: {"error":{"message":"blew up","type":"server_error","code":500}}\n\n'
 _LAST = b"data: [DONE]\n\n"
@@ -162,5 +165,62 @@ def test_a_stream_whose_lines_end_in_cr_alone_is_not_held_to_its_end() -> None:
             await one.send(client, streamed=True)
             assert client.body == first + rest
             assert one.row(RequestRow).outcome == "ok"
+
+    _run(main)
+
+
+@pytest.mark.parametrize("reason", ["end_turn", "max_tokens"])
+def test_a_message_that_has_said_why_it_stops_is_not_gone_on_with(reason: str) -> None:
+    """Law: an answer whose last event alone is missing is at its end; more of it would be a second answer."""
+
+    async def main() -> None:
+        client = _Hearing()
+        delta = event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": 2})
+        broken = [Send(SSE + chunk(START + BLOCK + TEXT)), Gate(client.heard), Send(chunk(delta)), Reset()]
+        rest = [Send(SSE + chunk(START + BLOCK + TEXT + DELTA + OVER) + _END)]
+        async with relay(broken, rest, dialect=Dialect.ANTHROPIC) as (one, (_, second)):
+            workload = replace(one.workload, **_RULES["continue"])
+            await one.send(client, streamed=True, surface=Surface.MESSAGES, workload=workload, body=_BODY)
+            assert not second.heard
+            assert _events(client.body)[-1]["type"] == "error"
+            assert one.row(RequestRow).outcome == "cut"
+
+    _run(main)
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_a_stream_in_parts_has_cost_what_all_its_parts_have(well: bool) -> None:  # noqa: FBT001
+    """Law: the tokens that were told before the break stand in the history with those of the rest."""
+
+    async def main() -> None:
+        client = _Hearing()
+        used = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5}}\n\n'
+        broken = [Send(SSE + chunk(ROLE + word("half ") + used)), Gate(client.heard), Reset()]
+        rest = (
+            [Send(SSE + b"".join(map(chunk, (ROLE, word("rest"), used, done()))) + _END)] if well else error("500 No")
+        )
+        async with relay(broken, rest) as (one, _):
+            workload = replace(one.workload, **_RULES["continue"])
+            await one.send(client, streamed=True, workload=workload, body=_BODY)
+            row = one.row(RequestRow)
+            assert row.outcome == ("ok" if well else "cut")
+            assert row.usage == (Usage(14, 10) if well else Usage(7, 5))
+
+    _run(main)
+
+
+@pytest.mark.parametrize("rules", ["plain", "cache"])
+def test_an_error_event_of_a_message_without_its_empty_line_is_given_one(rules: str) -> None:
+    """Law: Anthropic's SDK raises too, however the provider's last event ends."""
+
+    async def main() -> None:
+        client = _Hearing()
+        broken = [Send(SSE + chunk(START + BLOCK + TEXT)), Gate(client.heard), Send(chunk(OVERLOADED.rstrip()) + _END)]
+        async with relay(broken, dialect=Dialect.ANTHROPIC) as (one, _):
+            workload = replace(one.workload, **_RULES[rules])
+            await one.send(client, streamed=True, surface=Surface.MESSAGES, workload=workload, body=_BODY)
+            assert client.body.endswith(b"\n\n")
+            assert _events(client.body)[-1]["type"] == "error"
+            assert one.row(RequestRow).outcome == "cut"
 
     _run(main)

@@ -145,6 +145,23 @@ def test_where_everybody_fails_after_signs_of_life_the_stream_ends_in_an_error_e
     _run(main)
 
 
+def test_a_text_in_place_of_an_answer_is_marked_in_a_stream_that_has_begun() -> None:
+    """The headers named the fallback before it failed too; a comment says what comes in its place."""
+
+    async def main() -> None:
+        async with relay(error("503 Service Unavailable"), [Gate(anyio.Event())]) as (one, _):
+            client = Recorded()
+            degraded = DegradedPolicy(mode="static", message="SORRY", status=200)
+            await one.send(client, streamed=True, workload=_with(one, keep_alive=Seconds(0.02), degraded=degraded))
+            assert client.headers["fairlead-degraded"] == "fallback"
+            before, _, text = client.body.partition(b"fairlead-degraded: static\n\n")
+            assert b"SORRY" in text
+            assert b"SORRY" not in before
+            assert one.row(RequestRow).degraded == "static"
+
+    _run(main)
+
+
 def test_a_stream_that_breaks_is_continued_on_the_next_target_and_marked() -> None:
     """The text goes on from where it stopped; the history has a fallback on `cut`, the stream a comment."""
 
@@ -180,6 +197,40 @@ def test_a_stream_that_nobody_continues_ends_in_an_error_event(recovery: StreamR
             assert b"[DONE]" not in client.body
             assert one.row(RequestRow).outcome == "cut"
             assert bool(second.heard) is (recovery is StreamRecovery.CONTINUE)
+
+    _run(main)
+
+
+def test_an_answer_that_no_stronger_model_bettered_is_nobodys_fallback() -> None:
+    """What is given is the first target's, and headers and the history say of it what they said before."""
+
+    async def main() -> None:
+        async with relay(WELL, error("500 Internal Server Error")) as (one, _):
+            body = b'{"model":"w","response_format":{"type":"json_object"},"messages":[]}'
+            alone = _with(one, targets=one.workload.targets[:1], escalate=TargetName("p1/m"))
+            reply = await one.send(workload=alone, body=body)
+            assert reply is not None
+            assert (reply.status, reply.headers["fairlead-target"]) == (200, "p0/m")
+            told = {"fairlead-fallback-from", "fairlead-fallback-reason", "fairlead-degraded"}
+            assert not told & reply.headers.keys()
+            row = one.row(RequestRow)
+            assert (row.served_by, row.degraded) == ("p0/m", None)
+
+    _run(main)
+
+
+def test_what_was_a_fallback_before_it_was_escalated_in_vain_stays_one() -> None:
+    """The first step is told, the one that led nowhere is not."""
+
+    async def main() -> None:
+        async with relay(error("503 No"), WELL, error("500 No")) as (one, _):
+            body = b'{"model":"w","response_format":{"type":"json_object"},"messages":[]}'
+            first_two = _with(one, targets=one.workload.targets[:2], escalate=TargetName("p2/m"))
+            reply = await one.send(workload=first_two, body=body)
+            assert reply is not None
+            assert (reply.headers["fairlead-target"], reply.headers["fairlead-fallback-from"]) == ("p1/m", "p0/m")
+            assert reply.headers["fairlead-fallback-reason"].startswith("overloaded")
+            assert reply.headers["fairlead-degraded"] == "fallback"
 
     _run(main)
 

@@ -169,6 +169,7 @@ def _chat(content: object = "", **message: object) -> bytes:
 _SCHEMA = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 _ASKED = {"response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": _SCHEMA}}}
 _TOOLS = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+_CUSTOM = {"tools": [{"type": "custom", "custom": {"name": "run"}}]}
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,15 @@ _TOOLS = {"tools": [{"type": "function", "function": {"name": "f"}}]}
         (_TOOLS, _chat(None, tool_calls=[_TOOL]), None),
         (_TOOLS, _chat(None, tool_calls=[{**_TOOL, "function": {"name": "f", "arguments": "{oops"}}]), "arguments"),
         (_TOOLS, _chat(None, tool_calls=[{**_TOOL, "function": {"name": "g", "arguments": "{}"}}]), "not offered"),
+        (
+            _CUSTOM,
+            _chat(None, tool_calls=[{"id": "1", "type": "custom", "custom": {"name": "run", "input": "x"}}]),
+            None,
+        ),
+        (_CUSTOM, _chat(None, tool_calls=[_TOOL]), None),
+        (_TOOLS, _chat(None, tool_calls=[{"id": "1", "function": {"name": "g", "arguments": "{}"}}]), "not offered"),
+        ({"functions": [{"name": "f"}]}, _chat(None, function_call={"name": "f", "arguments": "{}"}), None),
+        ({"modalities": ["text", "audio"]}, _chat(None, audio={"id": "a", "data": "AA=="}), None),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": 7}}}}, _chat("1"), None),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "http://127.0.0.1:9/x"}}}},
@@ -194,6 +204,15 @@ _TOOLS = {"tools": [{"type": "function", "function": {"name": "f"}}]}
 def test_an_answer_is_judged_by_what_was_asked(request_: object, answer: bytes, lack: str | None) -> None:
     """What is wrong is named in a few words, none of them the answer's; a schema that is none is not its fault."""
     found = lacking(Surface.CHAT, json.dumps(request_).encode(), answer)
+    assert found == lack or (lack is not None and found is not None and lack in found)
+
+
+@pytest.mark.parametrize(("name", "lack"), [("get", None), ("bash", None), ("rm", "not offered")])
+def test_a_tool_of_anthropics_own_was_offered_as_well(name: str, lack: str | None) -> None:
+    """Whatever has a name in the request may be called."""
+    request = {"tools": [{"name": "get", "input_schema": {}}, {"type": "bash_20250124", "name": "bash"}]}
+    answer = {"stop_reason": "tool_use", "content": [{"type": "tool_use", "id": "1", "name": name, "input": {}}]}
+    found = lacking(Surface.MESSAGES, json.dumps(request).encode(), json.dumps(answer).encode())
     assert found == lack or (lack is not None and found is not None and lack in found)
 
 
