@@ -34,5 +34,7 @@ def workloads_without_target(view: DispatcherView, now: float) -> tuple[str, ...
 def _admits(health: TargetHealth, view: DispatcherView, now: float) -> bool:
     if not health.ready or (health.blocked_until is not None and health.blocked_until > now):
         return False
+    if health.trial_from is not None and health.trial_from > now:
+        return False
     sent, tokens_sent = view.sent.get(health.target, 0), view.tokens_sent.get(health.target, 0)
     return health.quota is None or health.quota.ready_at(sent, tokens_sent, 0) <= now
