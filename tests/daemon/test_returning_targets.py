@@ -43,9 +43,7 @@ def waiting(target: TargetName, since: float, trial_from: float | None) -> Targe
     return known(target, 9.0, standing=Standing.PROBATION, since=since, trial_from=trial_from)
 
 
-def asked(
-    *healths: TargetHealth, now: float = NOW, load: dict[TargetName, int] | None = None, **more: object
-) -> Choice:
+def asked(*healths: TargetHealth, load: dict[TargetName, int] | None = None, **more: object) -> Choice:
     """Return the choice among these targets."""
     workload = Workload(name="w", targets=tuple(health.target for health in healths))
     query = RouteQuery(**{"request_id": "r", "workload": workload, "surface": Surface.CHAT, **more})
