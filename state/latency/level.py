@@ -35,6 +35,8 @@ _P99: Final = 2.326
 _MOST_DOUBT: Final = 4.0
 """A first observation that is doubted more moves the level, and does not make it."""
 _SHORTEST_S: Final = 1e-6
+_LONGEST_S: Final = 1e9
+"""No clock measures less or more: within these every figure that follows is finite."""
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -64,7 +66,7 @@ def variance_at(level: Level, now: float) -> float:
 
 def learned(level: Level, seconds: float, at: float, doubt: float = 1.0) -> Level:
     """Return the level after an observation of `seconds`; `doubt` above 1 makes it weaker evidence."""
-    seconds = max(seconds, _SHORTEST_S)
+    seconds = min(max(seconds, _SHORTEST_S), _LONGEST_S)
     log = math.log(seconds)
     if not level.count and doubt <= _MOST_DOUBT:
         return Level(log, level.noise * doubt, level.noise, level.tail, 0, at, 1)
