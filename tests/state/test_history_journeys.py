@@ -36,7 +36,7 @@ def test_what_was_seen_besides_requests_comes_in_the_order_of_time(tmp_path: Pat
     """Probes, operations and the calls that callers reported; a request's own attempts are not told again."""
     told = [row for row in every_row(3.0) if not isinstance(row, DecisionRow)]
     reported = attempt(2.0, request_id="rep_1")
-    path = _written(tmp_path, *told, reported, OperationRow(at=1.0, verb="resume", target=STEADY, by="ada"))
+    path = _written(tmp_path, OperationRow(at=1.0, verb="resume", target=STEADY, by="ada"), reported, *told)
     with closing(Journeys(path)) as journeys:
         seen = list(journeys.observations(*SPAN))
         before, after = journeys.drains(2000), journeys.drains(10_000)
