@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from state.errors import HistoryError
 from state.history.inspection import open_for_reading
+from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION
 
 __all__ = ["HourSummary", "Journeys", "RecordedAttempt", "RecordedOperation", "RecordedProbe", "RecordedRequest"]
 
@@ -120,6 +121,10 @@ class Journeys:
         """Open the history at `path`."""
         self._path = path
         self._connection = open_for_reading(path)
+        (((application,),), ((version,),)) = self._all("PRAGMA application_id"), self._all("PRAGMA user_version")
+        if application != APPLICATION_ID or version > SCHEMA_VERSION:
+            self.close()
+            raise HistoryError(f"{path} is not a history of this version of fairlead (schema {version})")
         attempt, decision = self._columns("attempt"), self._columns("decision")
         blame, hedge = ("blame" if "blame" in attempt else "NULL"), ("hedge" if "hedge" in attempt else "0")
         self._attempt = f"{_ATTEMPT}, {blame}, {hedge}"
