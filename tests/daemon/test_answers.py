@@ -41,12 +41,17 @@ def test_the_same_question_has_the_same_key_however_it_is_spelled(
     assert answer_key("w", Surface.CHAT, text.encode(), ASKER) == _key(_QUESTION)
 
 
-@pytest.mark.parametrize(
-    "field", [{"uid": 7}, {"uid": None}, {"team": "x"}, {"user": "x"}, {"credential": ("", "Bearer x")}]
-)
+@pytest.mark.parametrize("field", [{"uid": 7}, {"team": "x"}, {"user": "x"}, {"credential": ("", "Bearer x")}])
 def test_another_asker_has_another_key(field: dict[str, object]) -> None:
     """Never across users, teams or keys."""
     assert _key(_QUESTION, replace(ASKER, **field)) != _key(_QUESTION)
+
+
+@pytest.mark.parametrize("credential", [("", ""), ("Bearer x", ""), ("", "x")])
+def test_who_has_no_name_has_no_key(credential: tuple[str, str]) -> None:
+    """Over TCP all may show the same key that nobody checks: no answer is kept there, and none given."""
+    assert _key(_QUESTION, Asker(credential=credential)) is None
+    assert _key(_QUESTION, replace(ASKER, uid=None, credential=credential)) is None
 
 
 @pytest.mark.parametrize(
