@@ -6,10 +6,12 @@ not found: nobody waits for it, and nothing raises.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -33,6 +35,10 @@ _MOST_BYTES: Final = 256 * 1024
 _PATIENCE_S: Final = 30.0
 """After trouble with the file, it is left alone for so long."""
 _BUSY_S: Final = 1.0
+_OFTEN_S: Final = 60.0
+"""At most so often it is looked for answers that are too old, where nobody has any kept."""
+_TO_SPARE: Final = 0.9
+"""What is more than a workload may have is thrown out down to this share of it, so that there is room for a while."""
 _SCHEMA: Final = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -56,6 +62,8 @@ _KEEP: Final = (
     "INSERT OR REPLACE INTO answer (key, workload, at, expires, model, text, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _EXPIRE: Final = "DELETE FROM answer WHERE expires < ?"
+_NEXT_EXPIRY: Final = "SELECT min(expires) FROM answer"
+_TOTAL: Final = "SELECT coalesce(sum(bytes), 0) FROM answer WHERE workload = ?"
 _EVICT: Final = """
 DELETE FROM answer WHERE key IN (
   SELECT key FROM (
@@ -110,19 +118,32 @@ class AnswerStore:
         self._path = path
         self._wall = wall
         self._rest_until = 0.0
+        self._look_at = math.inf
+        """When it is next looked for answers that are too old, on the loop's clock."""
+        self._totals: dict[str, int] = {}
+        """No less than what lies there of each workload, in bytes, since it was last counted."""
 
     async def run(self) -> None:
         """Serve the mailbox until cancelled. No state of the file raises anything."""
+        if self._path.exists():
+            self._look_at = anyio.current_time()
         while True:
-            await self._mailbox.arrival()
-            messages = self._mailbox.take_all()
-            kept = [message for message in messages if isinstance(message, AnswerKept)]
-            if kept:
-                await self._with_file(lambda file, kept=kept: self._keep(file, kept), None)  # type: ignore[misc]
-            for message in messages:
-                if isinstance(message, AnswerWanted):
-                    found = await self._with_file(lambda file, wanted=message: self._find(file, wanted), None)  # type: ignore[misc]
-                    message.reply.send(found)
+            with anyio.CancelScope(deadline=self._look_at):
+                await self._mailbox.arrival()
+            await self._serve(self._mailbox.take_all())
+            if anyio.current_time() >= self._look_at:
+                wait_s = await self._with_file(self._expire, _OFTEN_S)
+                self._look_at = anyio.current_time() + max(_OFTEN_S, wait_s)
+
+    async def _serve(self, messages: list[AnswerMessage]) -> None:
+        """Find what is wanted first: a client waits for that."""
+        for message in messages:
+            if isinstance(message, AnswerWanted):
+                found = await self._with_file(partial(self._find, message), None)
+                message.reply.send(found)
+        if kept := [message for message in messages if isinstance(message, AnswerKept)]:
+            await self._with_file(partial(self._keep, kept), None)
+            self._look_at = min(self._look_at, anyio.current_time() + _OFTEN_S)
 
     async def _with_file(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         if anyio.current_time() < self._rest_until:
@@ -131,6 +152,7 @@ class AnswerStore:
             return await anyio.to_thread.run_sync(self._opened, work)
         except (sqlite3.Error, OSError) as error:
             self._rest_until = anyio.current_time() + _PATIENCE_S
+            self._totals.clear()  # what was counted may be undone
             _log.warning("answers_unavailable", path=str(self._path), cause=str(error))
             return otherwise
 
@@ -138,18 +160,43 @@ class AnswerStore:
         with closing(_open(self._path)) as connection:
             return work(connection)
 
-    def _keep(self, connection: sqlite3.Connection, kept: list[AnswerKept]) -> None:
+    def _keep(self, kept: list[AnswerKept], connection: sqlite3.Connection) -> None:
         now = self._wall()
+        rows = [row for row in (_row(one, now) for one in kept) if row[-1] <= _MOST_BYTES]
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(_KEEP, [row for row in (_row(one, now) for one in kept) if row[-1] <= _MOST_BYTES])
+        connection.executemany(_KEEP, rows)
         connection.execute(_EXPIRE, (now,))
         for workload, limits in {one.workload: one.limits for one in kept}.items():
-            connection.execute(_EVICT, (workload, limits.max_bytes))
+            added = sum(row[-1] for row in rows if row[1] == workload)
+            self._bound(connection, workload, limits.max_bytes, added)
         connection.execute("COMMIT")
 
-    def _find(self, connection: sqlite3.Connection, wanted: AnswerWanted) -> Kept | None:
+    def _bound(self, connection: sqlite3.Connection, workload: str, most: int, added: int) -> None:
+        """Throw the oldest answers of `workload` out where it has too many; count them only where it might."""
+        known = self._totals.pop(workload, None)
+        total = most + 1 if known is None else known + added
+        if total > most:
+            total = _total(connection, workload)
+        if total > most:
+            connection.execute(_EVICT, (workload, most * _TO_SPARE))
+            total = _total(connection, workload)
+        self._totals[workload] = total
+
+    def _expire(self, connection: sqlite3.Connection) -> float:
+        """Delete what is too old, and return in how many seconds something will be."""
+        now = self._wall()
+        connection.execute(_EXPIRE, (now,))
+        (expires,) = connection.execute(_NEXT_EXPIRY).fetchone()
+        return math.inf if expires is None else expires - now
+
+    def _find(self, wanted: AnswerWanted, connection: sqlite3.Connection) -> Kept | None:
         row = connection.execute("SELECT text, model, at FROM answer WHERE key = ?", (wanted.key,)).fetchone()
         return Kept(*row) if row is not None and 0.0 <= self._wall() - row[2] <= wanted.max_age_s else None
+
+
+def _total(connection: sqlite3.Connection, workload: str) -> int:
+    (total,) = connection.execute(_TOTAL, (workload,)).fetchone()
+    return int(total)
 
 
 def _row(one: AnswerKept, now: float) -> tuple[bytes, str, float, float, str, str, int]:

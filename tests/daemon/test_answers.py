@@ -41,12 +41,17 @@ def test_the_same_question_has_the_same_key_however_it_is_spelled(
     assert answer_key("w", Surface.CHAT, text.encode(), ASKER) == _key(_QUESTION)
 
 
-@pytest.mark.parametrize(
-    "field", [{"uid": 7}, {"uid": None}, {"team": "x"}, {"user": "x"}, {"credential": ("", "Bearer x")}]
-)
+@pytest.mark.parametrize("field", [{"uid": 7}, {"team": "x"}, {"user": "x"}, {"credential": ("", "Bearer x")}])
 def test_another_asker_has_another_key(field: dict[str, object]) -> None:
     """Never across users, teams or keys."""
     assert _key(_QUESTION, replace(ASKER, **field)) != _key(_QUESTION)
+
+
+@pytest.mark.parametrize("credential", [("", ""), ("Bearer x", ""), ("", "x")])
+def test_who_has_no_name_has_no_key(credential: tuple[str, str]) -> None:
+    """Over TCP all may show the same key that nobody checks: no answer is kept there, and none given."""
+    assert _key(_QUESTION, Asker(credential=credential)) is None
+    assert _key(_QUESTION, replace(ASKER, uid=None, credential=credential)) is None
 
 
 @pytest.mark.parametrize(
@@ -108,6 +113,11 @@ class _Store:
         self.box.put(AnswerKept(key=key, workload=workload, text=text, model="a/m", limits=limits))
 
     async def want(self, key: bytes, max_age_s: float = 100.0) -> Kept | None:
+        """Ask once all that was put before is done: what waits to be kept gives way to the question before it."""
+        await self.ask(b"")
+        return await self.ask(key, max_age_s)
+
+    async def ask(self, key: bytes, max_age_s: float = 100.0) -> Kept | None:
         reply: Reply[Kept | None] = Reply()
         self.box.put(AnswerWanted(key=key, max_age_s=max_age_s, reply=reply))
         with anyio.fail_after(10):
@@ -181,6 +191,55 @@ def test_a_workload_bounds_its_own_answers_and_nobody_elses(tmp_path: Path) -> N
     _with_store(tmp_path / "answers.sqlite", use, lambda: clock[0])
     with closing(sqlite3.connect(tmp_path / "answers.sqlite")) as connection:
         assert connection.execute("SELECT count(*) FROM answer").fetchone() == (2,)
+
+
+def test_whoever_waits_for_an_answer_is_served_before_any_is_kept(tmp_path: Path) -> None:
+    """A client waits for the one, nobody for the other."""
+
+    async def use(one: _Store) -> None:
+        one.keep(b"k", "text")
+        assert await one.ask(b"k") is None
+        assert await one.ask(b"k") is not None
+
+    _with_store(tmp_path / "answers.sqlite", use)
+
+
+def test_what_is_too_old_goes_though_nothing_else_is_ever_kept(tmp_path: Path) -> None:
+    """Text does not lie about for longer than its workload says because nobody asks any more."""
+    path = tmp_path / "answers.sqlite"
+
+    async def keep(one: _Store) -> None:
+        one.keep(b"short", "x", max_age_s=10.0)
+        one.keep(b"long", "x", max_age_s=100.0)
+        await one.want(b"")
+
+    async def do_nothing(one: _Store) -> None:
+        await one.want(b"")
+
+    _with_store(path, keep, lambda: 50.0)
+    _with_store(path, do_nothing, lambda: 80.0)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT key FROM answer").fetchall() == [(b"long",)]
+
+
+def test_keeping_costs_no_more_the_more_is_kept(tmp_path: Path) -> None:
+    """Once what lies there has been counted, an answer that fits is kept without a look at the others."""
+    path = tmp_path / "answers.sqlite"
+    steps: list[int] = []
+
+    async def use(one: _Store) -> None:
+        one.keep(b"first", "x")
+        await one.want(b"")
+        with closing(sqlite3.connect(path)) as connection, connection:
+            rows = ((b"%d" % number, "w", 50.0, 150.0, "m", "x", 1) for number in range(20_000))
+            connection.executemany("INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.set_progress_handler(lambda: steps.append(1) or 0, 1000)
+            limits = AnswerLimits(max_age_s=100.0, max_bytes=10**6)
+            one.store._keep([AnswerKept(key=b"k", workload="w", text="x", model="m", limits=limits)], connection)
+
+    _with_store(path, use)
+    assert len(steps) < 5
 
 
 def test_a_file_of_an_older_version_is_begun_anew(tmp_path: Path) -> None:
