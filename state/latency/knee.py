@@ -62,8 +62,8 @@ def after_load(knee: Knee, level: Level, seconds: float, load: tuple[int, float,
         elif in_flight >= at_once - 1:
             at_once += _PROBING
         return Knee(at_once, max(fade, in_flight)), False
-    # The fading is for loads of long ago: a load that is fine now is not strange after the next slow answer.
-    if in_flight <= math.ceil(knee.fine):
+    # Who is alone waits for nobody, however far what was fine has faded while every answer was slow.
+    if in_flight <= max(1.0, knee.fine):
         return Knee(knee.at_once, fade), False
     seen = max(1.0, in_flight / (1 + (seconds - usual_s) / service_s))
     if knee.known:

@@ -17,14 +17,17 @@ from daemon.routing.strategies import Turn
 from daemon.routing.tally import Tally
 from daemon.routing.traffic import Traffic, allowance_s
 from probes.surfaces import Surface
+from state.health import fold
 from state.latency.cold import Cold
 from state.latency.estimator import Estimator
-from state.latency.forecast import forecast_of
 from state.latency.knee import Knee
 from state.latency.level import Level
 from state.latency.reliability import Reliability
+from state.policy import EstimatorKind, HealthPolicy
+from state.record import Record, view
 from state.standing import Standing, TargetHealth
 from state.targets import TargetName
+from tests.rigs.evidence import answered
 
 NOW = 1000.0
 A, B = TargetName("a/m"), TargetName("b/m")
@@ -198,8 +201,11 @@ def test_what_is_taken_is_given_back_once(steps: list[tuple[str, int]]) -> None:
 
 def test_the_plain_average_stands_for_the_estimator_where_it_is_wanted() -> None:
     """Silence, load and pauses change nothing; failures still cost."""
-    mean = known(mean_s=4.0)
-    with_view = replace(mean, forecast=replace(forecast_of(mean.estimator), simple=False))
+    both = Record(target=A, since=0.0)
+    for took in (3.0, 5.0):
+        both = fold(both, answered(NOW, took, A), HealthPolicy())
+    with_view = view(both, NOW, EstimatorKind.MEAN)
+    assert view(both, NOW).mean_s is None
     silences = [Silence(NOW - 60.0)]
     assert score(with_view) == score(with_view, silences, in_flight=50) == pytest.approx(4.0, rel=0.02)
     failing = replace(with_view, reliability=Reliability(failed=3.0, total=6.0, at=NOW, run=3))

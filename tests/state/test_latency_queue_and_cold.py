@@ -59,11 +59,11 @@ def test_a_knee_that_has_gone_is_forgotten() -> None:
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(2, 40))
-def test_slowness_at_a_load_that_was_fine_is_no_queue(fine: int, less: int, times: int) -> None:
+def test_slowness_at_a_load_that_was_fine_is_no_queue(fine: int, more: int, times: int) -> None:
     """A brownout: the level has to learn it, and so it is told, until what was fine is long ago."""
-    knee = loaded(Knee(), (max(fine, less), 1.0))
+    knee = loaded(Knee(), (fine + more, 1.0))
     for _ in range(times):
-        knee, queued = after_load(knee, USUAL, 9.0, (min(fine, less), 2.0, 1.0))
+        knee, queued = after_load(knee, USUAL, 9.0, (fine, 2.0, 1.0))
         assert not queued
     assert not knee.known
 
