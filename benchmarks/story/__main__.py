@@ -94,7 +94,7 @@ def _length(text: str) -> float:
 def _played(folder: Path, seconds: float, seed: int) -> Played:
     """Start the providers and the daemon, play the story, and end them."""
     names = [provider.name for provider in script(seconds).providers]
-    cast = [sys.executable, "-m", "benchmarks.story.cast", "--folder", folder]
+    cast: list[str | Path] = [sys.executable, "-m", "benchmarks.story.cast", "--folder", folder]
     with Process([*cast, "--seconds", str(seconds), "--seed", str(seed)], folder / "cast.log") as providers:
         providers.wait_for("listening")
         with Process(_daemon(folder, names), folder / "daemon.log") as daemon:
@@ -127,7 +127,7 @@ async def _play(folder: Path, seconds: float, seed: int) -> tuple[list[Heard], d
 async def _beginning(folder: Path, name: str) -> float:
     """Return when the daemon sent its first canary, which is when the story begins."""
     with anyio.move_on_after(_CANARIES_S):
-        while (begins_at := (await _record(folder, name)).begins_at) is None:
+        while (begins_at := (await _record(folder, name)).begins_at) is None:  # noqa: ASYNC110 - it happens in another process
             await anyio.sleep(0.001)
         return begins_at
     raise BenchmarkError(f"the daemon sent no canary within {_CANARIES_S:g} s")

@@ -111,7 +111,8 @@ class Player:
             case "GET", "/story":
                 record = Record(begins_at=self._cast.begins_at, asked=self._asked)
                 return web.Response(body=msgspec.json.encode(record), headers=_JSON)
-        return web.Response(status=404)
+            case _:
+                return web.Response(status=404)
 
     async def _play(self, request: web.BaseRequest, said: dict[str, Any]) -> web.StreamResponse:
         """Meet the attempt's fate, and note what it was."""
@@ -179,8 +180,8 @@ class Player:
         return web.Response(status=fate.status or 500, body=lines.error(fate), headers=headers)
 
     async def _stream(self, request: web.BaseRequest, attempt: Attempt, fate: Fate, pace: _Pace) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"} | self._limits())
         await pace.until(fate.first_s or 0.0)
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"} | self._limits())
         await response.prepare(request)
         for due_s, event in lines.events(fate):
             await pace.until(due_s)
@@ -192,7 +193,7 @@ class Player:
         return response
 
     def _limits(self) -> dict[str, str]:
-        """Return what the provider tells of its limit; they are as of now, when the answer's head is sent."""
+        """Return what the provider tells of its limit, as of now, when the answer's head is sent."""
         quota, now = self._place.quota, self._cast.now
         if not (self._place.provider.headers and quota.limited):
             return {}

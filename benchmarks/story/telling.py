@@ -38,8 +38,9 @@ def _phases(found: Findings) -> list[str]:
     columns = f"{'phase':12}{'from':>6}{'requests':>10}   {'mean score: measured, predicted, oracle':42}first choices"
     lines = [columns]
     for one in found.passages:
-        means = f"{one.measured_s:>8.3f} s{one.predicted_s:>9.3f} s{one.oracle_s:>9.3f} s"
-        chosen = " | ".join(_shares(each) for each in (one.measured, one.predicted, one.oracle))
+        lots = (one.measured, one.predicted, one.oracle)
+        means = " ".join(f"{lot.mean_s:>8.3f} s" for lot in lots)
+        chosen = " | ".join(_shares(lot.chosen) for lot in lots)
         lines.append(f"{one.phase.name:12}{one.phase.start:>6.0f}{one.requests:>10d}   {means:42}{chosen}")
     return lines
 
