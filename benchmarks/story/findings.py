@@ -91,7 +91,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     points: float
     """100 x (measured - predicted regret)."""
     spread: tuple[float, float]
-    """The least and the highest regret that the simulator predicts where everything happens a little later."""
+    """The least and the highest regret that the simulator predicts where requests come a little late."""
     holds: bool
     passages: tuple[Passage, ...]
     generator: Delay

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from benchmarks.story.findings import MOST_POINTS, Delay, Figures, Findings
+from benchmarks.story.prediction import LATE_S
 
 __all__ = ["as_json", "table"]
 
@@ -65,7 +66,8 @@ def _delay(name: str, delay: Delay) -> str:
 
 def _verdict(found: Findings) -> str:
     mark, (low, high) = "ok" if found.holds else "SHORT", found.spread
+    late = f"where each request comes up to {1e3 * LATE_S:.0f} ms late"
     return (
-        f"the prediction itself moves from {low:.3f} to {high:.3f} where everything happens up to 4 ms later\n"
+        f"the prediction itself moves from {low:.3f} to {high:.3f} {late}\n"
         f"{mark}: measured - predicted = {found.points:+.1f} points of regret, at most {MOST_POINTS:g} either way"
     )
