@@ -25,11 +25,11 @@ from state.messages import PageRead, ProbeCompleted, RegistryMessage
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName, split_target
 
-__all__ = ["ProbeRequested", "Prober", "ProberMessage", "ProvidersReplaced", "Traffic"]
+__all__ = ["LOOK_S", "ProbeRequested", "Prober", "ProberMessage", "ProvidersReplaced", "Traffic"]
 
 _MOST_BYTES = 8 * 1024 * 1024
 _AT_ONCE = 8
-_LOOK_S = 1.0
+LOOK_S = 1.0
 """Seconds between two looks at what canaries could be good for."""
 _Open = Callable[[Provider, UpstreamRequest], Awaitable[UpstreamReply]]
 _Answers = list[tuple[TargetName, Reply[Outcome | None]]]
@@ -115,7 +115,7 @@ class Prober:
         """Send the canaries that pay now, and look again soon, or later where nothing is going on."""
         sight = self._traffic.sight()
         if sight is None:
-            self._look_at = now + _LOOK_S
+            self._look_at = now + LOOK_S
             return
         while (target := self._canaries.due(self._costly, sight, now)) is not None:
             provider, model = split_target(target)
@@ -123,7 +123,7 @@ class Prober:
             self._canaries.sent(target, self._costly[target], now)
             if errand not in self._under_way:
                 self._set_out(errand, [], tasks)
-        self._look_at = now + (_LOOK_S if now - sight.asked_at <= QUIET_S else _LOOK_S * 10)
+        self._look_at = now + (LOOK_S if now - sight.asked_at <= QUIET_S else LOOK_S * 10)
 
     def _read_pages(self, now: float, tasks: anyio.abc.TaskGroup) -> None:
         due = self._page_schedule.next_due()

@@ -14,6 +14,7 @@ from daemon.routing.policy import Routes, TargetPlace, Workload
 from daemon.routing.traffic import Traffic
 from probes.canaries import Canaries, Sight
 from probes.policy import Dialect, ProbePolicy, ProbeSetting
+from probes.prober import LOOK_S
 from state.durations import Seconds
 from state.faults import Fault
 from state.messages import ProbeCompleted
@@ -40,6 +41,7 @@ class Fairlead:
         self.canaries = Canaries()
         self.budget: HedgeBudget = HedgeBudget()
         self.asked_at = 0.0
+        self.look_at = 0.0
         self.tickets = 0
         self.waiting: dict[int, Journey] = {}
 
@@ -74,15 +76,20 @@ class Fairlead:
 
     def _tick(self) -> None:
         now = self.engine.now
-        sight = Sight(
-            snapshot=self.knowledge.snapshot(now), in_flight=self.traffic.tally.targets, asked_at=self.asked_at
-        )
-        while (target := self.canaries.due(self.probing, sight, now)) is not None:
-            self.canaries.sent(target, self.probing[target], now)
-            _Canary(self, target).go()
+        if now >= self.look_at:
+            self._send_canaries(now)
+            self.look_at = now + LOOK_S
         self.serve_line()
         if now < self.engine.trace.duration or self.waiting:
             self.engine.at(now + _TICK_S, self._tick)
+
+    def _send_canaries(self, now: float) -> None:
+        """Look as often as the prober does: what must be confirmed after a second often is after two."""
+        counts = self.traffic.tally.targets
+        sight = Sight(snapshot=self.knowledge.snapshot(now), in_flight=counts, asked_at=self.asked_at)
+        while (target := self.canaries.due(self.probing, sight, now)) is not None:
+            self.canaries.sent(target, self.probing[target], now)
+            _Canary(self, target).go()
 
 
 class _Canary:

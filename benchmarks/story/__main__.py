@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ import msgspec
 from benchmarks.processes import BenchmarkError, Process, until
 from benchmarks.routing.arrivals import requests
 from benchmarks.story.audience import Audience, Heard
-from benchmarks.story.cast import Asked
+from benchmarks.story.cast import Asked, Record
 from benchmarks.story.findings import Played, Run, findings
 from benchmarks.story.prediction import simulated
 from benchmarks.story.script import LENGTH_S, MODEL, script
@@ -34,7 +33,8 @@ __all__ = ["main"]
 _AFTERWARDS_S: Final = 30.0
 """How long requests may take after the last second of the trace; who is not served by then has failed."""
 _SHORTEST_S, _LONGEST_S = 10.0, 140.0
-_SOON_S: Final = 0.1
+_CANARIES_S: Final = 5.0
+"""By then the daemon has sent its first ones."""
 
 _CONFIG = """\
 version = 1
@@ -94,7 +94,7 @@ def _length(text: str) -> float:
 def _played(folder: Path, seconds: float, seed: int) -> Played:
     """Start the providers and the daemon, play the story, and end them."""
     names = [provider.name for provider in script(seconds).providers]
-    cast = [sys.executable, "-m", "benchmarks.story.cast", "--folder", folder]
+    cast: list[str | Path] = [sys.executable, "-m", "benchmarks.story.cast", "--folder", folder]
     with Process([*cast, "--seconds", str(seconds), "--seed", str(seed)], folder / "cast.log") as providers:
         providers.wait_for("listening")
         with Process(_daemon(folder, names), folder / "daemon.log") as daemon:
@@ -118,23 +118,28 @@ def _daemon(folder: Path, names: Sequence[str]) -> list[str | Path]:
 
 async def _play(folder: Path, seconds: float, seed: int) -> tuple[list[Heard], dict[str, list[Asked]]]:
     """Return what the clients heard, and what each provider was asked."""
-    trace, begins_at = script(seconds), time.monotonic() + _SOON_S
-    await _told(folder, trace.providers[0].name, "PUT", msgspec.json.encode(begins_at))
+    trace = script(seconds)
+    begins_at = await _beginning(folder, trace.providers[0].name)
     heard = await Audience(folder / "d.sock", begins_at).play(requests(trace, seed), seconds + _AFTERWARDS_S)
-    asked = {}
-    for provider in trace.providers:
-        said = await _told(folder, provider.name, "GET", b"")
-        asked[provider.name] = msgspec.json.decode(said, type=list[Asked])
-    return heard, asked
+    return heard, {one.name: (await _record(folder, one.name)).asked for one in trace.providers}
 
 
-async def _told(folder: Path, name: str, method: str, body: bytes) -> bytes:
-    """Return what the provider `name` says of the story."""
+async def _beginning(folder: Path, name: str) -> float:
+    """Return when the daemon sent its first canary, which is when the story begins."""
+    with anyio.move_on_after(_CANARIES_S):
+        while (begins_at := (await _record(folder, name)).begins_at) is None:  # noqa: ASYNC110 - it happens in another process
+            await anyio.sleep(0.001)
+        return begins_at
+    raise BenchmarkError(f"the daemon sent no canary within {_CANARIES_S:g} s")
+
+
+async def _record(folder: Path, name: str) -> Record:
+    """Return what the provider `name` tells of the story."""
     wires = Wires()
     provider = Provider(name=name, dialect=Dialect.OPENAI, base_url=f"unix://{folder}/{name}.sock", models=())
     try:
-        reply = await wires.open(provider, UpstreamRequest(method=method, path="/story", body=body))
-        return await reply.read_all(64 * 1024 * 1024)
+        reply = await wires.open(provider, UpstreamRequest(method="GET", path="/story"))
+        return msgspec.json.decode(await reply.read_all(64 * 1024 * 1024), type=Record)
     finally:
         await wires.aclose()
 

@@ -62,7 +62,7 @@ class Audience:
 
     async def _ask(self, request: Request) -> None:
         due = self._begins_at + request.at
-        await anyio.sleep(due - time.monotonic())
+        await anyio.sleep(max(0.0, due - time.monotonic()))
         late_s = time.monotonic() - due
         headers: dict[str, str] = {}
         error = ""

@@ -1,8 +1,8 @@
 """The providers of the story on the wall clock: the simulator's own `Place` decides, real connections act it out.
 
-`python -m benchmarks.story.cast --folder F --seconds N --seed S` serves each at `F/NAME.sock` until SIGTERM. What is
-played does not move before `PUT /story`, whose body names its beginning on the monotonic clock. `GET /story` tells what
-was asked of a provider.
+`python -m benchmarks.story.cast --folder F --seconds N --seed S` serves each at `F/NAME.sock` until SIGTERM. The story
+begins with the first attempt at any of them, as the simulator's begins with the first canaries. `GET /story` tells when
+that was, and what was asked of a provider.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.routing.world import Attempt, Fate, Place
 from benchmarks.story import lines
 from benchmarks.story.script import INDEX, script
 
-__all__ = ["Asked", "Cast", "main"]
+__all__ = ["Asked", "Cast", "Record", "main"]
 
 _JSON: Final = {"content-type": "application/json"}
 
@@ -47,6 +47,15 @@ class Asked(msgspec.Struct, frozen=True):
     """How much longer the provider itself took over it; None where it was given up before its end."""
 
 
+class Record(msgspec.Struct, frozen=True):
+    """What one provider tells of the story."""
+
+    begins_at: float | None
+    """On the monotonic clock; None where nobody has been asked anything."""
+    asked: list[Asked]
+    """Attempts in order of their end."""
+
+
 class Cast:
     """The providers of one trace, all in this process."""
 
@@ -54,18 +63,17 @@ class Cast:
         """Draw the requests, whose lengths the providers know."""
         self._seed = seed
         self._requests = requests(trace, seed)
-        self._begins_at: float | None = None
+        self.begins_at: float | None = None
+        """When the first attempt came, on the monotonic clock; None before it."""
         self._tries: Counter[tuple[int, int]] = Counter()
         self.players = [Player(self, place, Place(provider)) for place, provider in enumerate(trace.providers)]
 
     @property
     def now(self) -> float:
-        """Seconds since the beginning; 0 before it."""
-        return 0.0 if self._begins_at is None else max(0.0, time.monotonic() - self._begins_at)
-
-    def begin(self, at: float) -> None:
-        """Let the trace begin at `at` on the monotonic clock."""
-        self._begins_at = at
+        """Seconds since the first attempt, which asks for it."""
+        if self.begins_at is None:
+            self.begins_at = time.monotonic()
+        return time.monotonic() - self.begins_at
 
     def attempt(self, place: int, said: str | None) -> Attempt:
         """Return the attempt of the request that a client's header names, or of a canary, with the simulator's luck."""
@@ -100,12 +108,11 @@ class Player:
         match request.method, request.path:
             case "POST", "/v1/chat/completions":
                 return await self._play(request, msgspec.json.decode(body))
-            case "PUT", "/story":
-                self._cast.begin(msgspec.json.decode(body, type=float))
-                return web.Response(status=200)
             case "GET", "/story":
-                return web.Response(body=msgspec.json.encode(self._asked), headers=_JSON)
-        return web.Response(status=404)
+                record = Record(begins_at=self._cast.begins_at, asked=self._asked)
+                return web.Response(body=msgspec.json.encode(record), headers=_JSON)
+            case _:
+                return web.Response(status=404)
 
     async def _play(self, request: web.BaseRequest, said: dict[str, Any]) -> web.StreamResponse:
         """Meet the attempt's fate, and note what it was."""
@@ -173,8 +180,8 @@ class Player:
         return web.Response(status=fate.status or 500, body=lines.error(fate), headers=headers)
 
     async def _stream(self, request: web.BaseRequest, attempt: Attempt, fate: Fate, pace: _Pace) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"} | self._limits())
         await pace.until(fate.first_s or 0.0)
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"} | self._limits())
         await response.prepare(request)
         for due_s, event in lines.events(fate):
             await pace.until(due_s)
@@ -186,7 +193,7 @@ class Player:
         return response
 
     def _limits(self) -> dict[str, str]:
-        """Return what the provider tells of its limit; they are as of now, when the answer's head is sent."""
+        """Return what the provider tells of its limit, as of now, when the answer's head is sent."""
         quota, now = self._place.quota, self._cast.now
         if not (self._place.provider.headers and quota.limited):
             return {}

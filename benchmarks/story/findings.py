@@ -19,7 +19,7 @@ from benchmarks.story.cast import Asked
 from benchmarks.story.prediction import PATIENCE_S, spread
 from benchmarks.story.script import Phase, phases
 
-__all__ = ["MOST_POINTS", "Delay", "Figures", "Findings", "Passage", "Played", "Run", "findings"]
+__all__ = ["MOST_POINTS", "Delay", "Figures", "Findings", "Lot", "Passage", "Played", "Run", "findings"]
 
 MOST_POINTS: Final = 5.0
 
@@ -53,17 +53,23 @@ class Figures(msgspec.Struct, frozen=True):
     canaries: int
 
 
+class Lot(msgspec.Struct, frozen=True):
+    """How one run went through one phase."""
+
+    mean_s: float
+    """The mean score of the requests that arrived in it."""
+    chosen: Mapping[str, int]
+    """How many first choices fell on each provider."""
+
+
 class Passage(msgspec.Struct, frozen=True):
-    """One phase: mean scores of the requests that arrived in it, and how many first choices fell on each provider."""
+    """One phase in all three runs."""
 
     phase: Phase
     requests: int
-    measured_s: float
-    predicted_s: float
-    oracle_s: float
-    measured: Mapping[str, int]
-    predicted: Mapping[str, int]
-    oracle: Mapping[str, int]
+    measured: Lot
+    predicted: Lot
+    oracle: Lot
 
 
 class Delay(msgspec.Struct, frozen=True):
@@ -85,7 +91,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     points: float
     """100 x (measured - predicted regret)."""
     spread: tuple[float, float]
-    """The least and the highest regret that the simulator predicts where everything happens a little later."""
+    """The least and the highest regret that the simulator predicts where requests come a little late."""
     holds: bool
     passages: tuple[Passage, ...]
     generator: Delay
@@ -129,10 +135,10 @@ def findings(run: Run, oracle: Tally) -> Findings:
 def _tally(run: Run, asked: Sequence[Request]) -> Tally:
     """Return what was played as the simulator would have counted it."""
     tally = Tally(len(asked))
-    for one in run.played.heard:
-        tally.settled[one.index] = Settled(one.latency_s, one.served)
-        if one.hedged:
-            tally.hedged.add(one.index)
+    for heard in run.played.heard:
+        tally.settled[heard.index] = Settled(heard.latency_s, heard.served)
+        if heard.hedged:
+            tally.hedged.add(heard.index)
             tally.hedges += 1
     firsts: dict[int, Choice] = {}
     for place, provider in enumerate(run.trace.providers):
@@ -167,7 +173,7 @@ def _passages(
         here = [place for place, request in enumerate(asked) if phase.start <= request.at < phase.end]
         means = [statistics.fmean(one[place] for place in here) if here else 0.0 for one in worth]
         chosen = [_choices(trace, tally, phase) for tally in tallies]
-        found.append(Passage(phase, len(here), *means, *chosen))
+        found.append(Passage(phase, len(here), *(Lot(*each) for each in zip(means, chosen, strict=True))))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from benchmarks.story.findings import MOST_POINTS, Delay, Figures, Findings
+from benchmarks.story.prediction import LATE_S
 
 __all__ = ["as_json", "table"]
 
@@ -38,8 +39,9 @@ def _phases(found: Findings) -> list[str]:
     columns = f"{'phase':12}{'from':>6}{'requests':>10}   {'mean score: measured, predicted, oracle':42}first choices"
     lines = [columns]
     for one in found.passages:
-        means = f"{one.measured_s:>8.3f} s{one.predicted_s:>9.3f} s{one.oracle_s:>9.3f} s"
-        chosen = " | ".join(_shares(each) for each in (one.measured, one.predicted, one.oracle))
+        lots = (one.measured, one.predicted, one.oracle)
+        means = " ".join(f"{lot.mean_s:>8.3f} s" for lot in lots)
+        chosen = " | ".join(_shares(lot.chosen) for lot in lots)
         lines.append(f"{one.phase.name:12}{one.phase.start:>6.0f}{one.requests:>10d}   {means:42}{chosen}")
     return lines
 
@@ -64,7 +66,8 @@ def _delay(name: str, delay: Delay) -> str:
 
 def _verdict(found: Findings) -> str:
     mark, (low, high) = "ok" if found.holds else "SHORT", found.spread
+    late = f"where each request comes up to {1e3 * LATE_S:.0f} ms late"
     return (
-        f"the prediction itself moves from {low:.3f} to {high:.3f} where everything happens up to 4 ms later\n"
+        f"the prediction itself moves from {low:.3f} to {high:.3f} {late}\n"
         f"{mark}: measured - predicted = {found.points:+.1f} points of regret, at most {MOST_POINTS:g} either way"
     )

@@ -104,7 +104,7 @@ def test_a_limit_is_told_and_kept(tmp_path: Path) -> None:
         assert status == 429
         assert headers["retry-after"] == "60"
         _, _, told = await ask("GET", b"", None)
-        kinds = [(one["index"], one["kind"]) for one in json.loads(told)]
+        kinds = [(one["index"], one["kind"]) for one in json.loads(told)["asked"]]
         assert kinds == [(0, "ok"), (1, "rate_limited")]
 
     _played(_steady(rpm=1, burst=1, headers=True), tmp_path, scene)
