@@ -43,11 +43,11 @@ class Setting(msgspec.Struct, frozen=True):
     def packed(self) -> bytes | None:
         """Return it as bytes, None where it holds what no file could keep: then the choice cannot be made again."""
         try:
-            return zlib.compress(_PACKER.pack(self._cut()), _QUICKLY)
+            return zlib.compress(_PACKER.pack(self.cut()), _QUICKLY)
         except (UnicodeEncodeError, OverflowError):  # what a provider or an operator wrote, in a reason or a number
             return None
 
-    def _cut(self) -> Setting:
+    def cut(self) -> Setting:
         """Return it without what a choice does not read: other targets, and other workloads' experience."""
         targets, name = self.query.workload.targets, self.query.workload.name
         lengths = {name: known} if (known := self.snapshot.lengths.get(name)) is not None else {}

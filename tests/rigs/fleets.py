@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
 
-from daemon.routing.leases import RouteQuery
+from daemon.routing.latency import Silence
+from daemon.routing.leases import Candidate, RouteQuery, UnderWay
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from daemon.routing.selection import Load
 from daemon.routing.strategies import Turn
 from probes.dialects.needs import Needs
 from probes.policy import Abilities
 from state.durations import Seconds
+from state.latency.cold import Cold
+from state.latency.estimator import Estimator
+from state.latency.knee import Knee
+from state.latency.lengths import Lengths
+from state.latency.level import Level
+from state.latency.reliability import Reliability
+from state.pages import PageReport
+from state.quota import Allowance, Headroom, Quota
 from state.sizes import ByteSize
 from state.standing import HealthSnapshot, TargetHealth
 from state.targets import TargetName, provider_of
@@ -42,14 +52,45 @@ def known_to_choose(times: st.SearchStrategy[float]) -> st.SearchStrategy[Known]
         last_resort=st.none() | some,
         needs=st.builds(Needs, _COUNTS, st.frozensets(st.sampled_from(_FEATURES))),
         more_than=st.just(0) | _COUNTS,
+        hedges=st.none() | st.builds(UnderWay, st.builds(Candidate, some), times),
     )
-    healths = {name: _every(TargetHealth, times, target=st.just(name)) for name in TARGETS}
-    snapshots = _every(HealthSnapshot, times, targets=st.fixed_dictionaries({}, optional=healths))
+    healths = {name: _every(TargetHealth, times, target=st.just(name), **_beliefs()) for name in TARGETS}
+    lengths = st.builds(Lengths, st.floats(1, 1e5), st.floats(0, 1), _COUNTS, _COUNTS)
+    snapshots = _every(
+        HealthSnapshot,
+        times,
+        targets=st.fixed_dictionaries({}, optional=healths),
+        lengths=st.dictionaries(_WORDS, lengths, max_size=2),
+    )
     by_target = st.dictionaries(some, _COUNTS, max_size=2)
+    counted = dict.fromkeys(("targets", "sent", "tokens_sent", "trials"), by_target)
     by_provider = st.dictionaries(st.sampled_from("abc"), _COUNTS, max_size=2)
     turns = st.builds(Turn, _COUNTS, st.integers(0, 2**64 - 1))
-    loads = _every(Load, times, targets=by_target, providers=by_provider, turn=turns)
+    silent = st.dictionaries(some, st.lists(st.builds(Silence, times, times, times), max_size=3).map(tuple), max_size=2)
+    sent_at = st.dictionaries(some, times, max_size=2)
+    loads = _every(Load, times, providers=by_provider, turn=turns, silences=silent, sent_at=sent_at, **counted)
     return st.tuples(queries, _routes(times), snapshots, loads, times)
+
+
+def _beliefs() -> dict[str, st.SearchStrategy[Any]]:
+    """Return what is believed of a target, as evidence may leave it: none of it is any number that there is."""
+    sound, moments = st.floats(0.001, 3.0), st.floats(-1e6, 1e6)
+    levels = st.builds(Level, st.floats(-9, 9), sound, sound, sound, st.integers(-1, 1), moments, _COUNTS, _COUNTS)
+    knees = st.just(Knee()) | st.builds(Knee, st.floats(1, 99), sound, _COUNTS)
+    colds = st.just(Cold()) | st.builds(Cold, sound, sound)
+    bests = st.just(math.inf) | st.floats(-9, 9)
+    return {
+        "estimator": st.builds(Estimator, levels, levels, bests, bests, sound, knees, colds),
+        "reliability": st.builds(Reliability, sound, sound, sound, sound, sound, moments, _COUNTS),
+        "forecast": st.none(),
+        "page": st.none() | st.builds(PageReport, st.floats(0, 1), _WORDS, moments),
+        "heard": st.lists(moments, max_size=5).map(tuple),
+        "quota": st.none() | st.builds(_quota, st.floats(0, 99), _COUNTS, moments),
+    }
+
+
+def _quota(left: float, ordinal: int, at: float) -> Quota:
+    return Quota().after(Headroom(Allowance(left, 3.0, 60)), ordinal, at)
 
 
 def _routes(times: st.SearchStrategy[float]) -> st.SearchStrategy[Routes]:
