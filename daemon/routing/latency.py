@@ -68,9 +68,12 @@ class Contender(msgspec.Struct, frozen=True):
 
 def by_latency(contenders: Sequence[Contender], tokens: float, now: float) -> list[Scored]:
     """Return each contender's score: the seconds that a request of `tokens` is expected to cost there."""
-    terms = [_expected(contender, tokens, now) for contender in contenders]
-    least = min([each["expected_s"] for each in terms], default=0.0)
-    return [(_score(contenders[place], each, least, now), each) for place, each in enumerate(terms)]
+    least, terms = math.inf, []
+    for contender in contenders:
+        expected_terms = _expected(contender, tokens, now)
+        terms.append(expected_terms)
+        least = min(least, expected_terms["expected_s"])
+    return [(_score(contender, each, least, now), each) for contender, each in zip(contenders, terms, strict=True)]
 
 
 def _expected(contender: Contender, tokens: float, now: float) -> dict[str, float]:

@@ -33,8 +33,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     scored = STRATEGIES[workload.strategy](contenders, moment)
     best: Contender | None = None
     lowest, best_terms = _NEVER, dict[str, float]()
-    for place, (score, terms) in enumerate(scored):
-        contender = contenders[place]
+    for contender, (score, terms) in zip(contenders, scored, strict=True):
         candidates.append(Candidate(contender.health.target, score, terms))
         if best is None or score < lowest:
             best, lowest, best_terms = contender, score, terms
@@ -45,7 +44,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     return Choice(
         chosen=chosen,
         strategy=workload.strategy,
-        reason=_reason(workload, best, primary, candidates),
+        reason=_reason(workload, (best, best_terms), primary, candidates),
         candidates=tuple(candidates),
         seed=load.turn.seed,
         answer_tokens=tokens,
@@ -99,19 +98,24 @@ def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
     return None
 
 
-def _reason(workload: Workload, best: Contender | None, primary: TargetName | None, candidates: list[Candidate]) -> str:
+def _reason(
+    workload: Workload,
+    choice: tuple[Contender | None, dict[str, float]],
+    primary: TargetName | None,
+    seen: list[Candidate],
+) -> str:
+    best, terms = choice
     if best is None:
         return "no target is available"
     if best.health.standing is Standing.COOLING:
         return "all are ejected, and it for the longest time"
     target = best.health.target
     if primary is not None and primary != target:
-        why = next((candidate.skipped for candidate in candidates if candidate.target == primary), "")
+        why = next((candidate.skipped for candidate in seen if candidate.target == primary), "")
         return f"{primary} is passed over: {why}"
     if best.health.standing is Standing.PROBATION:
         return "a trial after its cooldown"
     if workload.strategy is Strategy.LOWEST_LATENCY:
-        terms = next(candidate.terms for candidate in candidates if candidate.target == target)
         known = f"lowest latency, {terms['expected_s'] * 1e3:.0f} ms expected"
         return "nothing is known of it yet" if "unknown" in terms else known
     return _REASONS[workload.strategy]

@@ -227,7 +227,8 @@ def test_queues_and_cold_starts_are_added_where_they_apply() -> None:
 def test_a_failing_target_costs_the_next_one_too(failed: float, first_s: float) -> None:
     """However quickly it fails: where others are as fast, the worse of two is never chosen."""
     failing = known(A, first_s, reliability=Reliability(failed=10.0 * failed, total=10.0, failure_s=0.001, at=NOW))
-    scores = by_latency([Contender(0, failing, 0), Contender(1, known(B, first_s), 0)], 100.0, NOW)
+    sound = known(B, first_s, reliability=Reliability(total=10.0, failure_s=0.001, at=NOW))
+    scores = by_latency([Contender(0, failing, 0), Contender(1, sound, 0)], 100.0, NOW)
     if failed > 0.01:
         assert scores[0][0] > scores[1][0]
 

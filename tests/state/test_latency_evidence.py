@@ -82,7 +82,7 @@ def test_a_first_token_judges_no_more_than_a_trial() -> None:
 @pytest.mark.parametrize(
     ("standing", "sent", "expected"),
     [
-        (Standing.UNPROVEN, 1.0, Standing.HEALTHY),
+        (Standing.UNPROVEN, 1.0, Standing.UNPROVEN),
         (Standing.HEALTHY, 1.0, Standing.HEALTHY),
         (Standing.PROBATION, 1.0, Standing.HEALTHY),
         (Standing.PROBATION, -1.0, Standing.PROBATION),
@@ -90,7 +90,7 @@ def test_a_first_token_judges_no_more_than_a_trial() -> None:
     ],
 )
 def test_a_trial_is_judged_by_its_first_token(standing: Standing, sent: float, expected: Standing) -> None:
-    """And by that of what was sent since the standing began; a cooling target waits for the end."""
+    """And by that of what was sent since the standing began; a cooling or unproven target waits for the end."""
     until = 900.0 if standing is Standing.COOLING else math.inf
     record = replace(FRESH, standing=standing, since=100.0, until=until)
     seen = AnswerBegan(target=TARGET, first_s=1.0, started_at=100.0 + sent, at=102.0)
