@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from probes.policy import Dialect
+from state.messages import Work
 
 __all__ = ["Surface", "speaks"]
 
@@ -26,15 +27,20 @@ class Surface(StrEnum):
     @property
     def streams(self) -> bool:
         """Whether its answers can be streamed; elsewhere `stream` in a request means nothing."""
-        return self not in _WHOLE
+        return self.generates
 
     @property
     def generates(self) -> bool:
         """Whether its answers are written token by token."""
-        return self not in _WHOLE
+        return self.work is Work.GENERATE
+
+    @property
+    def work(self) -> Work:
+        """What it asks a target to do."""
+        return _WORK.get(self, Work.GENERATE)
 
 
-_WHOLE = frozenset({Surface.EMBEDDINGS, Surface.COUNT_TOKENS})
+_WORK = {Surface.EMBEDDINGS: Work.EMBED, Surface.COUNT_TOKENS: Work.COUNT}
 _ANTHROPIC = frozenset({Surface.MESSAGES, Surface.COUNT_TOKENS})
 
 

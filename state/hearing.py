@@ -12,7 +12,7 @@ from state.messages import AttemptCompleted, ProbeCompleted
 from state.observation import held_back
 from state.outcome import ProbeKind
 from state.policy import HealthPolicy
-from state.record import Record
+from state.record import Record, is_surface
 
 __all__ = ["hear"]
 
@@ -29,19 +29,20 @@ def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Re
     A host that cannot be reached, or can again, is the same host; a key that is refused, or has spent its quota, is the
     same key, and works again for all that it pays for.
     """
-    outcome, at = evidence.outcome, evidence.at
-    if outcome.fault is None:
+    if evidence.outcome.fault is None:
         return _relieved(record, evidence)
-    match outcome.scope:
+    match evidence.outcome.scope:
         case Scope.HOST:
             return _unreached(record, evidence, policy)
         case Scope.CREDENTIAL:
-            return held_back(tick(record, policy, at), outcome, evidence.started_at, at)
+            return held_back(tick(record, policy, evidence.at), evidence)
         case Scope.TARGET:
             return record
 
 
 def _relieved(record: Record, success: AttemptCompleted) -> Record:
+    if is_surface(success):
+        return replace(record, surface_faults=0) if record.surface_faults else record
     block = record.block.after_neighbour(success.started_at)
     refusal = record.refusal.after_neighbour(success.started_at)
     return replace(record, surface_faults=0, block=block, refusal=refusal)

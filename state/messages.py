@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
 
@@ -21,7 +22,19 @@ __all__ = [
     "RegistryMessage",
     "ResumeRequested",
     "TargetsReplaced",
+    "Work",
 ]
+
+
+class Work(StrEnum):
+    """What a request asked its target to do: what it proves, and what its time says."""
+
+    GENERATE = "generate"
+    """Write an answer: what everything is judged by."""
+    EMBED = "embed"
+    """Compute embeddings: proof that the target serves, and no measure of how fast it writes."""
+    COUNT = "count"
+    """Count tokens: it says who can be reached, as a listing does, not who can serve."""
 
 
 class ProbeCompleted(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +76,7 @@ class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     """The limit that the request stated."""
     workload: str = ""
+    work: Work = Work.GENERATE
 
 
 class DrainRequested(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from state.blocks import Block
 from state.faults import Fault
 from state.latency.estimator import NEWCOMER, Estimator
 from state.latency.reliability import Reliability
-from state.messages import AttemptCompleted, ProbeCompleted
+from state.messages import AttemptCompleted, ProbeCompleted, Work
 from state.outcome import ProbeKind
 from state.policy import EstimatorKind
 from state.standing import Standing, TargetHealth
@@ -83,8 +83,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_surface(evidence: Evidence) -> bool:
-    """Return whether the evidence is of a liveness or catalog probe: it says who can be reached, not who can serve."""
-    return isinstance(evidence, ProbeCompleted) and evidence.kind is not ProbeKind.CANARY
+    """Return whether the evidence says who can be reached, not who can serve: a liveness or catalog probe, a count."""
+    if isinstance(evidence, AttemptCompleted):
+        return evidence.work is Work.COUNT
+    return evidence.kind is not ProbeKind.CANARY
 
 
 def next_wake(record: Record) -> float:
@@ -97,6 +99,8 @@ def next_wake(record: Record) -> float:
 def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.ADAPTIVE) -> TargetHealth:
     """Return what others may see of the record at `now`; `estimator` says what latency is expected by."""
     latency = estimate(record.latencies, record.probe_s, now)
+    # Where nothing was ever generated there is no estimator to go by: embeddings are chosen by their plain average.
+    plain = estimator is EstimatorKind.MEAN or not record.estimator.first.count
     return TargetHealth(
         target=record.target,
         standing=record.standing,
@@ -112,7 +116,7 @@ def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.AD
         refused_until=_finite(record.refusal.until),
         refused_by=record.refusal.fault,
         expected_s=latency.expected_s,
-        mean_s=_mean(record.latencies.fresh(now)) if estimator is EstimatorKind.MEAN else None,
+        mean_s=_mean(record.latencies.fresh(now)) if plain else None,
         p50_s=latency.p50_s,
         p95_s=latency.p95_s,
         samples=latency.samples,

@@ -24,10 +24,11 @@ from state.messages import (
     RegistryMessage,
     ResumeRequested,
     TargetsReplaced,
+    Work,
 )
 from state.observation import lifted
 from state.policy import HealthPolicy
-from state.record import Evidence, Record, next_wake, view
+from state.record import Evidence, Record, is_surface, next_wake, view
 from state.remembered import Remembered
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
@@ -146,7 +147,7 @@ class Registry:
 
     def _measure(self, evidence: AttemptCompleted) -> None:
         """Learn how long the answers of a workload are."""
-        if evidence.outcome.tokens and evidence.outcome.fault is None:
+        if evidence.work is Work.GENERATE and evidence.outcome.tokens and evidence.outcome.fault is None:
             known = self._lengths.get(evidence.workload, Lengths())
             self._lengths[evidence.workload] = after_length(known, evidence.outcome.tokens, evidence.max_tokens)
 
@@ -156,7 +157,7 @@ class Registry:
         if evidence.outcome.scope is not Scope.TARGET:
             self._alarmed[provider] = evidence.at
         elif evidence.outcome.fault is None and provider in self._alarmed:
-            if evidence.started_at >= self._alarmed[provider]:
+            if evidence.started_at >= self._alarmed[provider] and not is_surface(evidence):
                 del self._alarmed[provider]
         else:
             return ()

@@ -105,6 +105,7 @@ class Journal:
                 began=lease.ticket in self._begun,
                 max_tokens=self._call.max_tokens,
                 workload=self._call.workload.name,
+                work=self._call.surface.work,
             )
             self._witnesses.registry.post(evidence)
         row = AttemptRow(
