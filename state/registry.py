@@ -107,6 +107,8 @@ class Registry:
             case ProbeCompleted():
                 self._recorder.post(_probe_row(message))
                 self._learn(message)
+                if message.outcome.fault is None and not is_surface(message):
+                    return (message.target, *self._spread(message))
             case DrainRequested():
                 self._drain(message, now)
             case ResumeRequested():
@@ -151,7 +153,7 @@ class Registry:
             known = self._lengths.get(evidence.workload, Lengths())
             self._lengths[evidence.workload] = after_length(known, evidence.outcome.tokens, evidence.max_tokens)
 
-    def _spread(self, evidence: AttemptCompleted) -> tuple[TargetName, ...]:
+    def _spread(self, evidence: Evidence) -> tuple[TargetName, ...]:
         """Let the provider's other targets hear of what concerns them too; return those that may have changed."""
         provider = provider_of(evidence.target)
         if evidence.outcome.scope is not Scope.TARGET:
