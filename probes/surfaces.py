@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from probes.policy import Dialect
-from state.messages import Work
+from state.outcome import Work
 
 __all__ = ["Surface", "speaks"]
 

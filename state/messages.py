@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 import msgspec
 
 from state.mailbox import Reply
-from state.outcome import Outcome, ProbeKind
+from state.outcome import Outcome, ProbeKind, Work
 from state.policy import HealthPolicy
 from state.standing import HealthSnapshot
 from state.targets import TargetName
@@ -22,19 +21,7 @@ __all__ = [
     "RegistryMessage",
     "ResumeRequested",
     "TargetsReplaced",
-    "Work",
 ]
-
-
-class Work(StrEnum):
-    """What a request asked its target to do: what it proves, and what its time says."""
-
-    GENERATE = "generate"
-    """Write an answer: what everything is judged by."""
-    EMBED = "embed"
-    """Compute embeddings: proof that the target serves, and no measure of how fast it writes."""
-    COUNT = "count"
-    """Count tokens: it says who can be reached, as a listing does, not who can serve."""
 
 
 class ProbeCompleted(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from state.faults import FAULT_RULES, Fault, HealthEffect
 from state.latency.estimator import Estimator, Sight, after_answer, after_first, after_silence, after_whole
 from state.latency.level import p99
 from state.latency.reliability import Reliability, after_cut, after_failure, after_success
-from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted, Work
-from state.outcome import ProbeKind
+from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted
+from state.outcome import ProbeKind, Work
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface
 from state.standing import Standing

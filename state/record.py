@@ -10,8 +10,8 @@ from state.blocks import Block
 from state.faults import Fault
 from state.latency.estimator import NEWCOMER, Estimator
 from state.latency.reliability import Reliability
-from state.messages import AttemptCompleted, ProbeCompleted, Work
-from state.outcome import ProbeKind
+from state.messages import AttemptCompleted, ProbeCompleted
+from state.outcome import ProbeKind, Work
 from state.policy import EstimatorKind
 from state.standing import Standing, TargetHealth
 from state.targets import TargetName

@@ -24,9 +24,9 @@ from state.messages import (
     RegistryMessage,
     ResumeRequested,
     TargetsReplaced,
-    Work,
 )
 from state.observation import lifted
+from state.outcome import Work
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface, next_wake, view
 from state.remembered import Remembered

@@ -15,7 +15,8 @@ from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.faults import Blame
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RequestRow
-from state.messages import AttemptCompleted, Work
+from state.messages import AttemptCompleted
+from state.outcome import Work
 from tests.rigs.peers import Close, Script, Send, answer, chunk, head
 from tests.rigs.relay import Recorded, Relay, relay
 

@@ -11,8 +11,8 @@ from probes.surfaces import Surface
 from state.faults import Fault, Scope
 from state.health import fold
 from state.hearing import hear
-from state.messages import AttemptCompleted, Work
-from state.outcome import Outcome
+from state.messages import AttemptCompleted
+from state.outcome import Outcome, Work
 from state.policy import HealthPolicy
 from state.record import Record, view
 from state.standing import Standing
