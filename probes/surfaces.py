@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 from probes.policy import Dialect
+from state.outcome import Work
 
 __all__ = ["Surface", "speaks"]
 
@@ -12,30 +14,30 @@ __all__ = ["Surface", "speaks"]
 class Surface(StrEnum):
     """One API call, named by the path that clients post to."""
 
-    CHAT = "/v1/chat/completions"
-    RESPONSES = "/v1/responses"
-    EMBEDDINGS = "/v1/embeddings"
-    MESSAGES = "/v1/messages"
-    COUNT_TOKENS = "/v1/messages/count_tokens"
+    dialect: Dialect
+    """The API family that this call belongs to."""
+    work: Work
+    """What it asks a target to do."""
+    generates: bool
+    """Whether its answers are written token by token, and can be streamed; elsewhere `stream` means nothing."""
 
-    @property
-    def dialect(self) -> Dialect:
-        """The API family that this call belongs to."""
-        return Dialect.ANTHROPIC if self.value in _ANTHROPIC else Dialect.OPENAI
+    def __new__(cls, path: str, dialect: Dialect = Dialect.OPENAI, work: Work = Work.GENERATE) -> Self:
+        """Make a member that knows its own attributes: a choice asks for them, and has no time to look them up."""
+        member = str.__new__(cls, path)
+        member._value_ = path
+        member.dialect, member.work, member.generates = dialect, work, work is Work.GENERATE
+        return member
+
+    CHAT = "/v1/chat/completions", Dialect.OPENAI, Work.GENERATE
+    RESPONSES = "/v1/responses", Dialect.OPENAI, Work.GENERATE
+    EMBEDDINGS = "/v1/embeddings", Dialect.OPENAI, Work.EMBED
+    MESSAGES = "/v1/messages", Dialect.ANTHROPIC, Work.GENERATE
+    COUNT_TOKENS = "/v1/messages/count_tokens", Dialect.ANTHROPIC, Work.COUNT
 
     @property
     def streams(self) -> bool:
-        """Whether its answers can be streamed; elsewhere `stream` in a request means nothing."""
-        return self.value not in _WHOLE
-
-    @property
-    def generates(self) -> bool:
-        """Whether its answers are written token by token."""
-        return self.value not in _WHOLE
-
-
-_WHOLE = frozenset({Surface.EMBEDDINGS.value, Surface.COUNT_TOKENS.value})
-_ANTHROPIC = frozenset({Surface.MESSAGES.value, Surface.COUNT_TOKENS.value})
+        """Whether its answers can be streamed."""
+        return self.generates
 
 
 def speaks(dialect: Dialect, surface: Surface) -> bool:

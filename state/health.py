@@ -2,9 +2,10 @@
 
 `_NEXT` holds every transition there is; an event that it does not know changes nothing. Three rules shape the rest.
 
-Only what a request proves counts fully. A passing liveness or catalog probe never readmits and never excuses a
-failed request; a failing one counts, since what cannot be reached cannot serve. A passing canary vouches for a target
-that was ejected: it may be tried, early and one request at a time, and is healthy once that has succeeded.
+Only what a request proves counts fully. A passing liveness or catalog probe, or a count of tokens, never readmits and
+never excuses a failed request; a failing one counts, since what cannot be reached cannot serve. A passing canary
+vouches for a target that was ejected: it may be tried, early and one request at a time, and is healthy once that has
+succeeded.
 
 What was sent before a target took its standing says nothing about that standing, in either direction.
 
@@ -133,8 +134,9 @@ def cooldown_s(target: TargetName, ejections: int, policy: HealthPolicy) -> floa
 
 def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     """Count the evidence for or against the standing, and change it where that is enough."""
-    fault = evidence.outcome.fault
-    if isinstance(evidence, AttemptCompleted):
+    fault, surface = evidence.outcome.fault, is_surface(evidence)
+    live = isinstance(evidence, AttemptCompleted) and not surface
+    if live:
         record = replace(record, last_live_at=evidence.at)
     if record.standing is Standing.COOLING:
         record = _judge_absent(record, evidence, policy)
@@ -142,11 +144,10 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
         return record
     if fault is None:
         return _judge_success(record, evidence, policy)
-    if fault is Fault.OVERLOADED:
+    if fault is Fault.OVERLOADED and not surface:
         record = replace(record, limit=shrunk(record, evidence))
     if not ejects(evidence.outcome):
         return record
-    surface = is_surface(evidence)
     record = replace(
         record,
         request_faults=record.request_faults + (not surface),
@@ -157,7 +158,7 @@ def _judge(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     cause = _fall_cause(record, evidence, policy)
     if not cause:
         return record
-    lied = record.vouched and isinstance(evidence, AttemptCompleted)
+    lied = record.vouched and live
     record = replace(record, fell_on=fault, mistrust=record.mistrust + lied, ejections=record.ejections + lied)
     return _move(record, _Event.FELL, evidence.at, cause, policy)
 
@@ -238,7 +239,8 @@ def _fall_cause(record: Record, evidence: Evidence, policy: HealthPolicy) -> str
     if record.standing is Standing.PROBATION:
         if isinstance(evidence, ProbeCompleted) and neglected(record, policy, evidence.at):
             return ""
-        return f"{'probe' if is_surface(evidence) else 'trial'} failed: {_named(evidence.outcome)}"
+        checked = "probe" if isinstance(evidence, ProbeCompleted) else "token count"
+        return f"{checked if is_surface(evidence) else 'trial'} failed: {_named(evidence.outcome)}"
     run = _run(record)
     if run >= policy.fall:
         kind = "faults" if record.run_of is None else _PLURALS[record.run_of]

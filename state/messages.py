@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from state.mailbox import Reply
-from state.outcome import Outcome, ProbeKind
+from state.outcome import Outcome, ProbeKind, Work
 from state.policy import HealthPolicy
 from state.quota import Headroom
 from state.standing import HealthSnapshot
@@ -78,6 +78,7 @@ class AttemptCompleted(msgspec.Struct, frozen=True, kw_only=True):
     """Which grant at this target it was, from 1; 0 where nobody counted."""
     tokens_sent: int = 0
     """Estimated tokens sent to this target by then, its own included."""
+    work: Work = Work.GENERATE
 
 
 class AttemptSpared(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What an attempt at one target says of the provider's others: of their host, and of their key."""
+"""What an attempt or a canary at one target says of the provider's others: of their host, and of their key."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from state.faults import Scope
 from state.health import fold, tick
-from state.messages import AttemptCompleted, ProbeCompleted
+from state.messages import ProbeCompleted
 from state.observation import held_back
 from state.outcome import ProbeKind
 from state.policy import HealthPolicy
-from state.record import Record
+from state.record import Evidence, Record, is_surface
 
 __all__ = ["hear"]
 
@@ -23,31 +23,32 @@ One request may try every model of a provider within it: that is one piece of ne
 """
 
 
-def hear(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Record:
-    """Return the record after an attempt at another target of the same provider, where that says something of this one.
+def hear(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
+    """Return the record after evidence of another target of the same provider, where that says something of this one.
 
     A host that cannot be reached, or can again, is the same host; a key that is refused, or has spent its quota, is the
     same key, and works again for all that it pays for.
     """
-    outcome, at = evidence.outcome, evidence.at
-    if outcome.fault is None:
+    if evidence.outcome.fault is None:
         return _relieved(record, evidence)
-    match outcome.scope:
+    match evidence.outcome.scope:
         case Scope.HOST:
             return _unreached(record, evidence, policy)
         case Scope.CREDENTIAL:
-            return held_back(tick(record, policy, at), outcome, evidence.started_at, at)
+            return held_back(tick(record, policy, evidence.at), evidence)
         case Scope.TARGET:
             return record
 
 
-def _relieved(record: Record, success: AttemptCompleted) -> Record:
+def _relieved(record: Record, success: Evidence) -> Record:
+    if is_surface(success):
+        return replace(record, surface_faults=0) if record.surface_faults else record
     block = record.block.after_neighbour(success.started_at)
     refusal = record.refusal.after_neighbour(success.started_at)
     return replace(record, surface_faults=0, block=block, refusal=refusal)
 
 
-def _unreached(record: Record, evidence: AttemptCompleted, policy: HealthPolicy) -> Record:
+def _unreached(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     if evidence.at - record.counted_at < _APART_S:
         return record
     seen = ProbeCompleted(

@@ -12,7 +12,7 @@ from state.latency.estimator import Estimator, Sight, after_answer, after_first,
 from state.latency.level import p99
 from state.latency.reliability import Reliability, after_cut, after_failure, after_success
 from state.messages import AnswerBegan, AttemptCompleted, ProbeCompleted
-from state.outcome import Outcome, ProbeKind
+from state.outcome import ProbeKind, Work
 from state.policy import HealthPolicy
 from state.record import Evidence, Record, is_surface
 from state.standing import Standing
@@ -29,17 +29,15 @@ def observe(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     outcome, surface = evidence.outcome, is_surface(evidence)
     if outcome.fault is not None:
         return _observe_fault(record, evidence, policy)
-    latency = latency_of(outcome)
     if surface:
+        latency = latency_of(outcome)
         listed = isinstance(evidence, ProbeCompleted) and evidence.kind is ProbeKind.CATALOG
         refusal = NO_BLOCK if listed and record.refusal.fault is Fault.AUTH else record.refusal
         return replace(record, refusal=refusal, probe_s=record.probe_s if latency is None else latency)
     run = 0 if excuses(record, evidence) else record.reliability.run
     return replace(
         record,
-        latencies=record.latencies
-        if latency is None
-        else record.latencies.add(latency, evidence.at, LATENCY_SPANS * policy.window),
+        latencies=_latencies(record, evidence, policy),
         outcomes=_outcomes(record, evidence, policy),
         block=record.block.after_success(evidence.started_at),
         refusal=record.refusal.after_success(evidence.started_at),
@@ -94,7 +92,23 @@ def _sight(evidence: Evidence) -> Sight:
     return Sight(evidence.at, evidence.in_flight, evidence.idle_s)
 
 
+def _embeds(evidence: Evidence) -> bool:
+    return isinstance(evidence, AttemptCompleted) and evidence.work is Work.EMBED
+
+
+def _latencies(record: Record, evidence: Evidence, policy: HealthPolicy) -> Window[float]:
+    """Return the window with what the success took; embeddings stay in it only until the target writes an answer."""
+    latency, writes = latency_of(evidence.outcome), record.estimator.first.count > 0
+    embeds = _embeds(evidence)
+    if latency is None or (embeds and writes):
+        return record.latencies
+    window = record.latencies if embeds or writes else Window[float]()
+    return window.add(latency, evidence.at, LATENCY_SPANS * policy.window)
+
+
 def _estimated(before: Estimator, evidence: Evidence) -> Estimator:
+    if _embeds(evidence):
+        return before
     outcome, sight = evidence.outcome, _sight(evidence)
     tokens = outcome.tokens or 0
     if not tokens and isinstance(evidence, AttemptCompleted):
@@ -113,15 +127,13 @@ def _estimated(before: Estimator, evidence: Evidence) -> Estimator:
 def _observe_fault(record: Record, evidence: Evidence, policy: HealthPolicy) -> Record:
     outcome = evidence.outcome
     record = replace(record, last_fault=outcome.fault, last_fault_at=evidence.at)
-    if not is_surface(evidence):
-        if outcome.fault is not None and FAULT_RULES[outcome.fault].health is HealthEffect.EJECTS:
-            outcomes = _outcomes(record, evidence, policy)
-            failed_from = max(record.failed_from, evidence.started_at)
-            reliability = _failed(record, evidence)
-            record = replace(record, outcomes=outcomes, reliability=reliability, failed_from=failed_from)
-        return held_back(record, outcome, evidence.started_at, evidence.at)
-    # A listing that is rate-limited says nothing of completions: our own probes would lock the target out.
-    return held_back(record, outcome, evidence.started_at, evidence.at) if outcome.fault is Fault.AUTH else record
+    ejects = outcome.fault is not None and FAULT_RULES[outcome.fault].health is HealthEffect.EJECTS
+    if ejects and not is_surface(evidence):
+        outcomes = _outcomes(record, evidence, policy)
+        failed_from = max(record.failed_from, evidence.started_at)
+        reliability = _failed(record, evidence)
+        record = replace(record, outcomes=outcomes, reliability=reliability, failed_from=failed_from)
+    return held_back(record, evidence)
 
 
 def _failed(record: Record, evidence: Evidence) -> Reliability:
@@ -133,8 +145,12 @@ def _failed(record: Record, evidence: Evidence) -> Reliability:
     return after_failure(record.reliability, evidence.outcome.latency_s, evidence.at)
 
 
-def held_back(record: Record, outcome: Outcome, started_at: float, at: float) -> Record:
+def held_back(record: Record, evidence: Evidence) -> Record:
     """Let a fault keep new requests away for a time, where it is one that does."""
+    outcome, started_at, at = evidence.outcome, evidence.started_at, evidence.at
+    if is_surface(evidence) and outcome.fault is not Fault.AUTH:
+        # A listing or a count that is rate-limited says nothing of completions: our own probes would lock them out.
+        return record
     if outcome.fault is None or (_mendable(outcome.fault) and started_at < record.lifted_at):
         return record
     match FAULT_RULES[outcome.fault].health:

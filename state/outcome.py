@@ -9,7 +9,7 @@ import msgspec
 from state.faults import FAULT_RULES, Blame, Fault, Scope
 from state.quota import Headroom
 
-__all__ = ["Outcome", "ProbeKind", "Usage"]
+__all__ = ["Outcome", "ProbeKind", "Usage", "Work"]
 
 
 class ProbeKind(StrEnum):
@@ -18,6 +18,17 @@ class ProbeKind(StrEnum):
     LIVENESS = "liveness"
     CATALOG = "catalog"
     CANARY = "canary"
+
+
+class Work(StrEnum):
+    """What a request asked its target to do: what it proves, and what its time says."""
+
+    GENERATE = "generate"
+    """Write an answer: what everything is judged by."""
+    EMBED = "embed"
+    """Compute embeddings: proof that the target serves, and no measure of how fast it writes."""
+    COUNT = "count"
+    """Count tokens: it says who can be reached, as a listing does, not who can serve."""
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from state.latency.estimator import NEWCOMER, Estimator
 from state.latency.forecast import Forecast, forecast_of
 from state.latency.reliability import Reliability
 from state.messages import AttemptCompleted, ProbeCompleted
-from state.outcome import ProbeKind
+from state.outcome import ProbeKind, Work
 from state.pages import HEARD_MOST, PageReport
 from state.policy import EstimatorKind
 from state.quota import Quota
@@ -91,8 +91,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_surface(evidence: Evidence) -> bool:
-    """Return whether the evidence is of a liveness or catalog probe: it says who can be reached, not who can serve."""
-    return isinstance(evidence, ProbeCompleted) and evidence.kind is not ProbeKind.CANARY
+    """Return whether the evidence says who can be reached, not who can serve: a liveness or catalog probe, a count."""
+    if isinstance(evidence, AttemptCompleted):
+        return evidence.work is Work.COUNT
+    return evidence.kind is not ProbeKind.CANARY
 
 
 def next_wake(record: Record) -> float:
@@ -107,7 +109,9 @@ def next_wake(record: Record) -> float:
 def view(record: Record, now: float, estimator: EstimatorKind = EstimatorKind.ADAPTIVE) -> TargetHealth:
     """Return what others may see of the record at `now`; `estimator` says what latency is expected by."""
     latency = estimate(record.latencies, record.probe_s, now)
-    mean_s = _mean(record.latencies.fresh(now)) if estimator is EstimatorKind.MEAN else None
+    # Where nothing was ever generated there is no estimator to go by: embeddings are chosen by their plain average.
+    plain = estimator is EstimatorKind.MEAN or not record.estimator.first.count
+    mean_s = _mean(record.latencies.fresh(now)) if plain else None
     return TargetHealth(
         target=record.target,
         standing=record.standing,

@@ -32,10 +32,11 @@ from state.messages import (
 from state.neighbours import hear
 from state.noting import drain_row, probe_row, transition_row
 from state.observation import lifted
+from state.outcome import Work
 from state.pages import PageReport
 from state.policy import HealthPolicy
 from state.recall import recall
-from state.record import Evidence, Record, next_wake, view
+from state.record import Evidence, Record, is_surface, next_wake, view
 from state.remembered import Remembered
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
@@ -119,11 +120,15 @@ class Registry:
                 return (message.target, *self._spread(message))
             case AnswerBegan():
                 self._begun(message)
+            case AttemptSpared() if (record := self._records.get(message.target)) is not None:
+                self._keep(message.target, spared(record, message))
             case AttemptSpared():
-                self._spare(message)
+                pass
             case ProbeCompleted():
                 self._recorder.post(probe_row(message))
                 self._learn(message)
+                if message.outcome.fault is None and not is_surface(message):
+                    return (message.target, *self._spread(message))
             case DrainRequested():
                 self._drain(message, now)
             case ResumeRequested():
@@ -166,21 +171,17 @@ class Registry:
 
     def _measure(self, evidence: AttemptCompleted) -> None:
         """Learn how long the answers of a workload are."""
-        if evidence.outcome.tokens and evidence.outcome.fault is None:
+        if evidence.work is Work.GENERATE and evidence.outcome.tokens and evidence.outcome.fault is None:
             known = self._lengths.get(evidence.workload, Lengths())
             self._lengths[evidence.workload] = after_length(known, evidence.outcome.tokens, evidence.max_tokens)
 
-    def _spare(self, message: AttemptSpared) -> None:
-        if (record := self._records.get(message.target)) is not None:
-            self._keep(message.target, spared(record, message))
-
-    def _spread(self, evidence: AttemptCompleted) -> tuple[TargetName, ...]:
+    def _spread(self, evidence: Evidence) -> tuple[TargetName, ...]:
         """Let the provider's other targets hear of what concerns them too; return those that may have changed."""
         provider = provider_of(evidence.target)
         if evidence.outcome.scope is not Scope.TARGET:
             self._alarmed[provider] = evidence.at
         elif evidence.outcome.fault is None and provider in self._alarmed:
-            if evidence.started_at >= self._alarmed[provider]:
+            if evidence.started_at >= self._alarmed[provider] and not is_surface(evidence):
                 del self._alarmed[provider]
         else:
             return ()

@@ -131,6 +131,7 @@ class Journal:
                 guessed_tokens=departure.answer_tokens,
                 ordinal=lease.ordinal,
                 tokens_sent=lease.tokens_sent,
+                work=self._call.surface.work,
             )
             self._witnesses.registry.post(evidence)
         elif outcome.blame is Blame.OURSELVES and lease.ordinal and not outcome.latency_s:  # it was never sent

@@ -15,6 +15,8 @@ from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.faults import Blame
 from state.history.rows import AttemptRow, DecisionRow, FallbackRow, RequestRow
+from state.messages import AttemptCompleted
+from state.outcome import Work
 from tests.rigs.peers import Close, Script, Send, answer, chunk, head
 from tests.rigs.relay import Recorded, Relay, relay
 
@@ -306,5 +308,26 @@ def test_the_models_name_is_the_providers_own_upstream() -> None:
         async with relay(_WELL) as (one, peers):
             await one.send(body=b'{ "model":"w" , "n": 1.50 }')
             assert peers[0].heard[0].body == b'{ "model":"m" , "n": 1.50 }'
+
+    _run(main)
+
+
+@pytest.mark.parametrize(
+    ("surface", "body", "work"),
+    [
+        (Surface.CHAT, _OK, Work.GENERATE),
+        (Surface.EMBEDDINGS, b'{"object":"list","data":[{"embedding":[0.5],"index":0}]}', Work.EMBED),
+        (Surface.COUNT_TOKENS, b'{"input_tokens":7}', Work.COUNT),
+    ],
+)
+def test_evidence_says_what_was_asked(surface: Surface, body: bytes, work: Work) -> None:
+    """Law: the registry can tell a count of tokens from an answer."""
+
+    async def main() -> None:
+        script = [Send(answer(body, "content-type: application/json"))]
+        async with relay(script, dialect=surface.dialect) as (one, _):
+            await one.send(surface=surface)
+            told = [each for each in one.evidence.take_all() if isinstance(each, AttemptCompleted)]
+            assert [(each.work, each.outcome.fault) for each in told] == [(work, None)]
 
     _run(main)

@@ -6,10 +6,11 @@ import pytest
 
 from state.faults import Fault, Scope
 from state.messages import TargetsReplaced
-from state.outcome import Outcome
+from state.outcome import Outcome, ProbeKind
+from state.record import Evidence
 from state.standing import Standing
 from state.targets import TargetName
-from tests.rigs.evidence import TARGET, answered, attempt, failed
+from tests.rigs.evidence import TARGET, answered, attempt, failed, probed
 from tests.rigs.registry_house import HOUSE_POLICY, OTHER, House, in_house
 from tests.rigs.virtual_time import START
 
@@ -57,8 +58,11 @@ def test_a_reload_lifts_no_limit_of_the_moment() -> None:
     in_house(scene, targets=ALL)
 
 
+@pytest.mark.parametrize("proof", [answered(START + 3), probed(ProbeKind.CANARY, START + 3)])
 @pytest.mark.parametrize(("fault", "scope"), [(Fault.AUTH, None), (Fault.QUOTA, Scope.CREDENTIAL)])
-def test_a_key_that_is_shown_to_work_at_one_target_works_at_all(fault: Fault, scope: Scope | None) -> None:
+def test_a_key_that_is_shown_to_work_at_one_target_works_at_all(
+    fault: Fault, scope: Scope | None, proof: Evidence
+) -> None:
     """Also where an answer to an earlier request comes first: that one proves nothing, and hides nothing."""
 
     async def scene(house: House) -> None:
@@ -66,7 +70,7 @@ def test_a_key_that_is_shown_to_work_at_one_target_works_at_all(fault: Fault, sc
         await house.say(answered(START + 1.05))
         stopped = house.snapshots()[-1].targets
         assert all(stopped[each].refused_until or stopped[each].blocked_until for each in (TARGET, OTHER))
-        await house.say(answered(START + 3))
+        await house.say(proof)
         proved = house.snapshots()[-1].targets
         assert not any(proved[each].refused_until or proved[each].blocked_until for each in ALL)
 
