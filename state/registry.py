@@ -118,12 +118,8 @@ class Registry:
                 self._learn(message)
                 self._measure(message)
                 return (message.target, *self._spread(message))
-            case AnswerBegan():
-                self._begun(message)
-            case AttemptSpared() if (record := self._records.get(message.target)) is not None:
-                self._keep(message.target, spared(record, message))
-            case AttemptSpared():
-                pass
+            case AnswerBegan() | AttemptSpared():
+                self._count(message)
             case ProbeCompleted():
                 self._recorder.post(probe_row(message))
                 self._learn(message)
@@ -163,11 +159,15 @@ class Registry:
         self._keep(evidence.target, record)
         self._note(record, before.standing)
 
-    def _begun(self, seen: AnswerBegan) -> None:
-        if (record := self._records.get(seen.target)) is not None:
-            after = begin(begun(record, seen), seen, self._policies[seen.target])
-            self._keep(seen.target, after)
-            self._note(after, record.standing)
+    def _count(self, message: AnswerBegan | AttemptSpared) -> None:
+        if (record := self._records.get(message.target)) is None:
+            return
+        if isinstance(message, AttemptSpared):
+            after = spared(record, message)
+        else:
+            after = begin(begun(record, message), message, self._policies[message.target])
+        self._keep(message.target, after)
+        self._note(after, record.standing)
 
     def _measure(self, evidence: AttemptCompleted) -> None:
         """Learn how long the answers of a workload are."""

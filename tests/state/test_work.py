@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from probes.surfaces import Surface
 from state.faults import Fault, Scope
 from state.health import fold
-from state.hearing import hear
 from state.messages import AttemptCompleted
+from state.neighbours import hear
 from state.outcome import Outcome, Work
 from state.policy import HealthPolicy
 from state.record import Record, view
