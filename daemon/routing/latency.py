@@ -29,7 +29,7 @@ _SILENT: Final = 1.6
 For each request that waits in vain: that two at once are stragglers is unlikely.
 """
 _RETRY_S: Final = 1.5
-"""What a failure costs besides the time until it shows and the time of the next target."""
+"""What a failure costs besides the time until it shows and the time of the next target; never more than the latter."""
 _PATIENT: Final = 8.0
 _LEAST_PATIENCE_S: Final = 10.0
 _CUT_S: Final = 60.0
@@ -119,7 +119,7 @@ def _score(contender: Contender, terms: dict[str, float], least: float, now: flo
     reliability = health.reliability
     errors = reliability.error_share(now)
     score = terms["expected_s"]
-    failing_s = reliability.failure_s + least + _RETRY_S - score
+    failing_s = reliability.failure_s + least + min(_RETRY_S, least) - score
     if health.page is not None and health.page.level:
         told = terms["page"] = health.page.believed(health.heard, now)
         errors = max(errors, told) if failing_s > 0.0 else errors  # bad news never makes a target look better
