@@ -84,16 +84,17 @@ class Dispatcher:
         A hedge is refused at once where it is not granted.
         Called by a session on its own turn; the state stays the dispatcher's, and only its methods touch it.
         """
+        self._looked_at = now
         if query.hedges is not None:
             return self._hedge(ticket, query, query.hedges, now)
         if self._snapshot is None or self._line.stands_before(query):
             return None
-        self._looked_at = now
         choice = self._choose(query, now)
         return None if choice.chosen is None else self._lease(ticket, query, choice, choice.chosen, 0.0)
 
-    def take_back(self, ticket: int) -> bool:
+    def take_back(self, ticket: int, now: float) -> bool:
         """Take a lease back at once; False where somebody waits and the line must be served."""
+        self._looked_at = now
         if self._line or ticket not in self._traffic:
             return False
         self._released(ticket)

@@ -39,7 +39,7 @@ class Counter(Protocol):
         """
         ...
 
-    def take_back(self, ticket: int) -> bool:
+    def take_back(self, ticket: int, now: float) -> bool:
         """Take a lease back; False where somebody waits, who must hear of it through the mailbox."""
         ...
 
@@ -76,7 +76,7 @@ class LeaseDesk:
 
     def give_back(self, lease: Lease) -> None:
         """Take back what is not needed any more, before its context ends."""
-        if self._counter is None or not self._counter.take_back(lease.ticket):
+        if self._counter is None or not self._counter.take_back(lease.ticket, time.monotonic()):
             self._dispatcher.post(LeaseReleased(ticket=lease.ticket))
 
     async def preview(self, query: RouteQuery) -> Choice:
@@ -126,5 +126,5 @@ class Held:
         self._give_back()
 
     def _give_back(self) -> None:
-        if self._counter is None or not self._counter.take_back(self._ticket):
+        if self._counter is None or not self._counter.take_back(self._ticket, time.monotonic()):
             self._dispatcher.post(LeaseReleased(ticket=self._ticket))

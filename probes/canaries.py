@@ -54,7 +54,7 @@ class Spent(msgspec.Struct, frozen=True):
 
 def canary_due(health: TargetHealth, sight: Sight, every_s: float, now: float) -> float:
     """Return from when a canary at a target pays, as things are; infinity for not at all."""
-    if health.drained:
+    if health.drained or _held_back(health, now):
         return math.inf
     if health.seen_at is None:
         return -math.inf if health.check_at is None else health.check_at
@@ -65,6 +65,11 @@ def canary_due(health: TargetHealth, sight: Sight, every_s: float, now: float) -
     if health.trial_from is not None:
         return health.since
     return health.seen_at + _pause_s(health, sight, every_s)
+
+
+def _held_back(health: TargetHealth, now: float) -> bool:
+    """Return whether its provider refuses what is sent there now: a canary would be refused too."""
+    return any(until is not None and until > now for until in (health.blocked_until, health.refused_until))
 
 
 def _pause_s(health: TargetHealth, sight: Sight, every_s: float) -> float:
@@ -100,7 +105,9 @@ class Canaries:
             if policy.kind is not ProbeSetting.CANARY or health is None or target in self._under_way:
                 continue
             since = canary_due(health, sight, policy.every, now)
-            rested = now - self._sent_at.get(target, -math.inf) >= _AGAIN_S
+            # Who has never answered is asked as seldom as who is idle: failing is no reason to spend more.
+            pause_s = policy.every if health.seen_at is None else _AGAIN_S
+            rested = now - self._sent_at.get(target, -math.inf) >= pause_s
             if since <= now and rested and self._affordable(target, policy, now):
                 best = min(best or (since, target), (since, target))
         return None if best is None else best[1]

@@ -16,7 +16,7 @@ from probes.surfaces import Surface
 from state.faults import Fault
 from state.outcome import Outcome, ProbeKind
 
-__all__ = ["Finding", "canary_surface", "judge", "request_of"]
+__all__ = ["Finding", "canary_surface", "is_billed", "judge", "request_of"]
 
 _SERVER_FAILED = 500
 
@@ -71,6 +71,13 @@ def judge(errand: Errand, provider: Provider, model: str, finding: Finding) -> O
 def canary_surface(provider: Provider) -> Surface:
     """Return the API call that a canary at `provider` makes."""
     return Surface.MESSAGES if provider.dialect is Dialect.ANTHROPIC else Surface.CHAT
+
+
+def is_billed(outcome: Outcome) -> bool:
+    """Return whether a canary that ended so may have been paid for: all but what was refused or reached nobody."""
+    if outcome.fault in {Fault.UNREACHABLE, Fault.TLS}:
+        return False
+    return outcome.status is None or outcome.status in range(200, 300)
 
 
 def _judge_canary(provider: Provider, finding: Finding) -> Outcome:

@@ -13,7 +13,7 @@ import msgspec
 
 from probes.calls import UpstreamReply, UpstreamRequest
 from probes.canaries import QUIET_S, Canaries, Sight, Spent
-from probes.checks import Finding, canary_surface, judge, request_of
+from probes.checks import Finding, canary_surface, is_billed, judge, request_of
 from probes.dialects.streams import StreamReader
 from probes.pages import PageReader, PageSchedule
 from probes.policy import ProbePolicy, ProbeSetting, Provider
@@ -168,6 +168,8 @@ class Prober:
         if errand in self._under_way:
             self._under_way[errand].append(answer)
         else:
+            if message.kind is ProbeKind.CANARY:
+                self._canaries.sent(message.target, provider.probe, anyio.current_time())
             self._set_out(errand, [answer], tasks)
 
     def _set_out(self, errand: Errand, answers: _Answers, tasks: anyio.abc.TaskGroup) -> None:
@@ -182,7 +184,7 @@ class Prober:
         answers = self._under_way.pop(errand)
         for target in errand.targets(provider):
             outcome = found if isinstance(found, Outcome) else judge(errand, provider, split_target(target)[1], found)
-            paid = errand.kind is ProbeKind.CANARY and outcome.fault is None
+            paid = errand.kind is ProbeKind.CANARY and is_billed(outcome)
             cost_usd = provider.probe.canary_usd if paid else None
             if errand.kind is ProbeKind.CANARY:
                 self._canaries.ended(target, cost_usd or 0.0)

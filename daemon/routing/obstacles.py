@@ -181,7 +181,7 @@ def _crowded(target: TargetName, health: TargetHealth, place: TargetPlace, load:
     if load.providers.get(place.provider, 0) >= place.max_in_flight:
         return Obstacle(f"full: {place.max_in_flight} in flight", _SOON)
     in_flight = load.targets.get(target, 0)
-    if health.standing is Standing.PROBATION and in_flight:
+    if health.standing is Standing.PROBATION and _is_tried(target, health, load):
         return Obstacle("on probation, its trial is under way", _SOON, health.fell_on)
     if health.limit is not None and in_flight >= health.limit:
         return Obstacle(f"returning slowly: {in_flight} in flight", _SOON)
@@ -198,11 +198,16 @@ def _least_condemned(
         health, place = snapshot.targets.get(target), routes.places.get(target)
         if health is None or place is None or health.drained or not _is_ejected(health, now):
             continue
-        if not (_unsuitable(target, query, place) or _refused(health, query, now) or load.targets.get(target, 0)):
+        if not (_unsuitable(target, query, place) or _refused(health, query, now) or _is_tried(target, health, load)):
             condemned.append((health.since, index))
     if condemned:
         obstacles[min(condemned)[1]] = None
     return obstacles
+
+
+def _is_tried(target: TargetName, health: TargetHealth, load: Load) -> bool:
+    """Return whether a request that was sent since the target took its standing has no first token yet."""
+    return any(each.since >= health.since and each.until == _NEVER for each in load.silences.get(target, ()))
 
 
 def _is_ejected(health: TargetHealth, now: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from daemon.routing.latency import Silence
@@ -17,6 +18,7 @@ from state.targets import TargetName
 __all__ = ["Traffic", "allowance_s"]
 
 _NEVER: Final = float("-inf")
+_OLDEST: Final = 8
 _SUSPECT_S: Final = 10.0
 """How long a target is suspected that said nothing until somebody gave up, and has not been heard since."""
 
@@ -125,7 +127,7 @@ class Traffic:
 
 
 def _recent(silent: dict[int, Silence], now: float) -> tuple[Silence, ...]:
-    """Return those who are silent, without those that were given up long ago."""
-    for ticket in [ticket for ticket, silence in silent.items() if now - silence.until > _SUSPECT_S]:
-        del silent[ticket]
-    return tuple(silent.values())
+    """Return those who have been silent longest, without those that were given up long ago: a few tell it all."""
+    while silent and now - next(iter(silent.values())).until > _SUSPECT_S:
+        del silent[next(iter(silent))]
+    return tuple(each for each in islice(silent.values(), _OLDEST) if now - each.until <= _SUSPECT_S)

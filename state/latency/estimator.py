@@ -88,7 +88,7 @@ def after_first(before: Estimator, seconds: float, sight: Sight) -> Estimator:
     knee, queued = after_load(before.knee, before.first, seconds, load) if before.first.count else (before.knee, False)
     if queued:
         return replace(before, cold=cold, knee=knee)
-    explained = before.wait_s(sight.in_flight) + before.cold.wait(sight.idle_s)
+    explained = before.wait_s(sight.in_flight) + cold.wait(sight.idle_s)
     own_s = max(_AT_LEAST * seconds, seconds - explained)
     first = learned(before.first, own_s, sight.at, _PROBE_DOUBT if sight.probe else 1.0)
     moved = not first.steady and first.count > 1

@@ -38,15 +38,15 @@ class Reliability(msgspec.Struct, frozen=True):
         """Return the share of requests that are expected to fail."""
         if not self.failed:
             return _PRIOR_FAULTS / (self.total + 1.0)
-        left = _exp((self.at - now) / _MEMORY_S)
+        left = _exp(min(0.0, self.at - now) / _MEMORY_S)
         share = (self.failed * left + _PRIOR_FAULTS) / (self.total * left + 1.0)
         if not self.run:
             return share
-        return max(share, self.run / (self.run + _RUN_PRIOR) * math.exp((self.at - now) / _RUN_MEMORY_S))
+        return max(share, self.run / (self.run + _RUN_PRIOR) * _exp(min(0.0, self.at - now) / _RUN_MEMORY_S))
 
     def cut_share(self, now: float) -> float:
         """Return the share of streams that are expected to break after content."""
-        left = math.exp((self.at - now) / _CUT_MEMORY_S)
+        left = _exp(min(0.0, self.at - now) / _CUT_MEMORY_S)
         return self.cuts * left / (self.streams * left + _CUT_PRIOR)
 
     def mended(self, share: float) -> Reliability:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.routing.availability import available_targets, workloads_without_target
+from daemon.routing.latency import Silence
 from daemon.routing.leases import DispatcherView, RouteQuery
 from daemon.routing.naming import UnknownModel, known_names, resolve
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
@@ -25,6 +26,9 @@ from state.targets import TargetName, provider_of
 
 _NOW = 1000.0
 A, B, C = (TargetName(f"{name}/m") for name in "abc")
+
+
+_TRIED = Load({A: 1}, {"a": 1}, silences={A: (Silence(_NOW),)})
 
 
 def _routes(workload: Workload, **dialects: Dialect) -> Routes:
@@ -66,7 +70,7 @@ def test_a_target_on_probation_gets_its_trial_before_faster_ones() -> None:
     """Law: who has served its cooldown is tried again, or it would never come back."""
     probation = _healthy(C, 9.0, standing=Standing.PROBATION)
     assert _choose(_workload(), probation).chosen == C
-    assert _choose(_workload(), probation, load=Load({C: 1}, {"c": 1})).chosen != C
+    assert _choose(_workload(), probation, load=Load({C: 1}, {"c": 1}, silences={C: (Silence(_NOW),)})).chosen != C
 
 
 def test_an_unproven_target_is_tried_by_one_request_and_not_by_all() -> None:
@@ -87,7 +91,7 @@ def test_an_unproven_target_is_tried_by_one_request_and_not_by_all() -> None:
         (_healthy(A, drained=True, drain_reason="budget"), None, "drained: budget"),
         (_healthy(A, blocked_until=_NOW + 3), None, "rate limited for 3.0s"),
         (_healthy(A), Load({A: 2}, {"a": 2}), "full: 2 in flight"),
-        (_healthy(A, standing=Standing.PROBATION), Load({A: 1}, {"a": 1}), "its trial is under way"),
+        (_healthy(A, standing=Standing.PROBATION), _TRIED, "its trial is under way"),
     ],
 )
 def test_what_cannot_take_the_request_is_skipped_and_says_why(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.routing.availability import available_targets
+from daemon.routing.latency import Silence
 from daemon.routing.leases import Choice, DispatcherView, RouteQuery
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.selection import Load, choose, earliest_ready
@@ -50,7 +51,9 @@ def asked(*healths: TargetHealth, load: dict[TargetName, int] | None = None, **m
     snapshot = HealthSnapshot(targets={health.target: health for health in healths})
     routes = Routes(workloads={"w": workload}, places=PLACES)
     under_way = load or {}
-    return choose(query, routes, snapshot, Load(under_way, {provider_of(t): n for t, n in under_way.items()}), NOW)
+    providers = {provider_of(target): count for target, count in under_way.items()}
+    silences = {target: (Silence(NOW),) * count for target, count in under_way.items()}
+    return choose(query, routes, snapshot, Load(under_way, providers, silences=silences), NOW)
 
 
 def why_not(choice: Choice, target: TargetName) -> str:
@@ -106,6 +109,16 @@ def test_a_trial_is_one_request() -> None:
     choice = asked(waiting(A, NOW - 60.0, None), known(B), load={A: 1})
     assert choice.chosen == B
     assert "its trial is under way" in why_not(choice, A)
+
+
+def test_a_stream_from_before_the_ejection_is_no_trial() -> None:
+    """It may go on for as long as it likes, and has had its first token: the trial goes ahead."""
+    workload = Workload(name="w", targets=(A,))
+    query = RouteQuery(request_id="r", workload=workload, surface=Surface.CHAT)
+    snapshot = HealthSnapshot(targets={A: waiting(A, NOW - 60.0, None)})
+    routes = Routes(workloads={"w": workload}, places=PLACES)
+    older = Load({A: 1}, {provider_of(A): 1}, silences={A: (Silence(NOW - 90.0),)})
+    assert choose(query, routes, snapshot, older, NOW).chosen == A
 
 
 def test_what_waits_for_its_canary_is_not_available() -> None:

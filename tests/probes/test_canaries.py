@@ -169,12 +169,24 @@ def test_a_clock_that_goes_back_allows_nothing_more() -> None:
 
 def test_at_most_one_is_under_way_at_a_target() -> None:
     """And a second passes between two, whatever speaks for them."""
-    canaries, health = Canaries(), TargetHealth(target=A)
+    canaries, health = Canaries(), seen(A, seen_at=800.0)
     canaries.sent(A, POLICY, NOW)
     assert canaries.due({A: POLICY}, sight(health), NOW + 500.0) is None
     canaries.ended(A, 0.0)
     assert canaries.due({A: POLICY}, sight(health), NOW + 0.9) is None
     assert canaries.due({A: POLICY}, sight(health), NOW + 1.0) == A
+
+
+def test_who_has_never_answered_is_not_asked_more_often_than_the_idle() -> None:
+    """A target that only ever fails must not use up the day's budget, nor one that refuses what is sent."""
+    canaries, health = Canaries(), TargetHealth(target=A)
+    assert canaries.due({A: POLICY}, sight(health), NOW) == A
+    canaries.sent(A, POLICY, NOW)
+    canaries.ended(A, 0.0)
+    assert canaries.due({A: POLICY}, sight(health), NOW + POLICY.every - 0.1) is None
+    assert canaries.due({A: POLICY}, sight(health), NOW + POLICY.every) == A
+    refused = TargetHealth(target=A, refused_until=NOW + 999.0)
+    assert canaries.due({A: POLICY}, sight(refused), NOW + POLICY.every) is None
 
 
 def test_who_waits_for_longest_is_first() -> None:

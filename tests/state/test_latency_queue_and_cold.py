@@ -106,7 +106,17 @@ def test_a_usual_pause_is_no_idleness() -> None:
     """Under twenty seconds a slow answer is slow, and who was never seen has nothing to be compared with."""
     assert after_pause(Cold(), USUAL, 9.0, 19.0) == (Cold(), False)
     assert after_pause(Cold(), Level(0.0), 9.0, 100.0) == (Cold(), False)
-    assert after_pause(Cold(), USUAL, 9.0, 21.0) == (Cold(8.0, 21.0), True)
+    assert after_pause(Cold(), USUAL, 9.0, 21.0) == (Cold(8.0, 21.0, 1), True)
+
+
+def test_what_is_never_warm_is_slow_and_not_cold() -> None:
+    """After three cold starts without a warm answer between them the level learns: nobody is cold for ever."""
+    held, told = Cold(), list[bool]()
+    for _ in range(4):
+        held, was_cold = after_pause(held, USUAL, 9.0, 30.0)
+        told.append(was_cold)
+    assert told == [True, True, True, False]
+    assert held == Cold()
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 1e6), st.floats(0.0, 1e6)), max_size=40), st.floats(0.0, 1e6))
