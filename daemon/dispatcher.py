@@ -165,8 +165,7 @@ class Dispatcher:
         if target is None or budget is None or not helps or self._line.stands_before(query):
             return NoLease(reason=NoLeaseReason.NO_HEDGE, choice=choice)
         self._hedges = budget
-        reason = f"a hedge: {under_way.own.target} has said nothing for {now - under_way.since:.2f} s"
-        return self._lease(ticket, query, replace(choice, reason=reason), target, 0.0)
+        return self._lease(ticket, query, choice, target, 0.0)
 
     def _released(self, ticket: int) -> None:
         if not self._traffic.end(ticket, self._looked_at):

@@ -44,7 +44,9 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     return Choice(
         chosen=chosen,
         strategy=workload.strategy,
-        reason=_reason(workload, (best, best_terms), primary, candidates),
+        reason=_silence(query, now)
+        if best and query.hedges
+        else _reason(workload, (best, best_terms), primary, candidates),
         candidates=tuple(candidates),
         seed=load.turn.seed,
         answer_tokens=tokens,
@@ -96,6 +98,13 @@ def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
         if place is not None and speaks(place.dialect, query.surface):
             return target
     return None
+
+
+def _silence(query: RouteQuery, now: float) -> str:
+    """Return why a hedge is sent."""
+    if query.hedges is None:
+        return ""
+    return f"a hedge: {query.hedges.own.target} has said nothing for {now - query.hedges.since:.2f} s"
 
 
 def _reason(

@@ -53,7 +53,7 @@ FROM probe WHERE target = :target AND at_ms BETWEEN :from_ms AND :to_ms ORDER BY
 _ESTIMATED_SINCE: Final = 3
 """The schema from which on beliefs are kept."""
 _BELIEF: Final = "SELECT at_ms, belief FROM estimate WHERE target = ?"
-_PAID: Final = "SELECT target, at_ms, cost_usd FROM probe WHERE at_ms > ? AND cost_usd > 0"
+_PAID: Final = "SELECT target, at_ms, coalesce(cost_usd, 0.0) FROM probe WHERE at_ms > ? AND kind = 'canary'"
 _DAY_S: Final = 86_400.0
 _LAST_RUN: Final = "SELECT ended_ms FROM run ORDER BY id DESC LIMIT 1"
 

@@ -24,6 +24,8 @@ __all__ = ["HistoryFile", "HistoryVanished"]
 
 _FETCHED_AT_ONCE: Final = 64
 _THREAD_END_S: Final = 0.01
+_MARK: Final = """
+INSERT OR IGNORE INTO rollup_mark (source, last_id) SELECT '{0}', (SELECT coalesce(max(id), 0) FROM {0})"""
 
 
 class HistoryVanished(HistoryError):
@@ -55,6 +57,8 @@ class HistoryFile:
             await anyio.sleep(_THREAD_END_S)
             raise
         self._connection = connection
+        for table in ("attempt", "probe"):  # somebody may have taken a mark away: nothing is counted twice for that
+            await connection.execute(_MARK.format(table))
         await connection.execute("INSERT OR IGNORE INTO run (at_ms, pid) VALUES (?, ?)", (started_ms, os.getpid()))
 
     async def write(self, inserts: Inserts) -> int:
@@ -81,8 +85,8 @@ class HistoryFile:
         for statement in chore.statements:
             await connection.execute(statement, chore.parameters)
         await connection.execute("COMMIT")
-        ((more,),) = await connection.execute_fetchall(chore.more, chore.parameters)
-        return bool(more)
+        found = list(await connection.execute_fetchall(chore.more, chore.parameters))
+        return bool(found and found[0][0])
 
     async def finish(self, ended_ms: int) -> None:
         """Note that the run ended, and leave one plain file that a reader who may not write its folder can open."""

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.lease_desk import LeaseDesk
+from daemon.replay.setting import unpacked
 from daemon.routing.hedging import HEDGE_MOST, HEDGE_SHARE, HEDGE_START, HedgeBudget, hedge_after, hedge_helps
 from daemon.routing.leases import Candidate, Lease, NoLease, NoLeaseReason, RouteQuery, UnderWay
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
@@ -168,6 +169,24 @@ def test_a_hedge_never_waits_in_line_and_never_goes_before_those_who_do() -> Non
                     assert isinstance(second, NoLease)
                 assert anyio.current_time() == now
                 waiting.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
+
+    run_virtual(main)
+
+
+def test_a_hedge_is_chosen_and_reasoned_by_the_same_code_as_a_replay() -> None:
+    """The reason of a hedge follows from its question: made again, it is the same."""
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            rig = _Rig(tasks)
+            since = anyio.current_time() - 9.0
+            async with rig.distant.lease(FIRST) as first, rig.distant.lease(_beside(first, since)) as second:
+                assert isinstance(second, Lease)
+                setting = second.choice.setting
+                assert setting is not None
+                assert second.choice.reason.startswith("a hedge: ")
+                assert unpacked(setting.packed()).query.hedges is not None
             tasks.cancel_scope.cancel()
 
     run_virtual(main)

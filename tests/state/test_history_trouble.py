@@ -252,3 +252,22 @@ def test_a_history_deleted_under_the_daemon_begins_anew_and_tells_what_went_with
             assert at_work.state.lost_rows == 2
 
     anyio.run(main)
+
+
+def test_a_history_whose_marks_were_taken_away_gets_them_back(path: Path) -> None:
+    """Somebody may have tidied by hand: nothing is counted twice for it, and the daemon goes on."""
+
+    async def main() -> None:
+        async with recording(path) as at_work:
+            at_work.post(attempt(1.0))
+            assert await at_work.flush()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DELETE FROM rollup_mark")
+            connection.commit()
+        async with recording(path) as at_work:
+            at_work.post(attempt(2.0))
+            assert await at_work.flush()
+            assert at_work.state.ok
+
+    anyio.run(main)
+    assert dict(read(path, "SELECT source, last_id >= 1 FROM rollup_mark"))["attempt"] == 1
