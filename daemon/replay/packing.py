@@ -16,7 +16,7 @@ __all__ = ["Packer", "unpacker"]
 
 T = TypeVar("T")
 
-_REMEMBERED: Final = 4096
+_REMEMBERED: Final = 256
 """Parts whose bytes are kept: some hundreds of targets with their places; beyond it all are forgotten at once."""
 
 

@@ -73,7 +73,8 @@ def by_latency(contenders: Sequence[Contender], tokens: float, now: float) -> li
         expected_terms = _expected(contender, tokens, now)
         terms.append(expected_terms)
         least = min(least, expected_terms["expected_s"])
-    return [(_score(contender, each, least, now), each) for contender, each in zip(contenders, terms, strict=True)]
+    again_s = least + min(_RETRY_S, least)
+    return [(_score(contender, each, again_s, now), each) for contender, each in zip(contenders, terms, strict=True)]
 
 
 def _expected(contender: Contender, tokens: float, now: float) -> dict[str, float]:
@@ -102,24 +103,27 @@ def _with_silences(contender: Contender, first_s: float, now: float) -> float:
     """Return the time to expect to a first token where some wait for theirs: evidence before it times out."""
     heard_from = contender.health.answered_from
     ages = [silence.age_s(now) for silence in contender.silences if silence.since >= heard_from]
-    longest = max(ages, default=0.0)
+    if not ages:
+        return first_s
+    longest, vain = ages[0], 1
+    if len(ages) > 1:
+        longest = max(ages)
     if longest <= first_s:
         return first_s
-    vain = 1
     if len(ages) > 1:
         p99_s = p99(contender.health.estimator.first, now)
         vain = max(1, sum([age > p99_s for age in ages]))
     return max(first_s, _SILENT * longest * vain)
 
 
-def _score(contender: Contender, terms: dict[str, float], least: float, now: float) -> float:
+def _score(contender: Contender, terms: dict[str, float], again_s: float, now: float) -> float:
     health = contender.health
     if health.standing is not _HEALTHY and (special := _special(contender, terms, now)) is not None:
         return special
     reliability = health.reliability
     errors = reliability.error_share(now)
     score = terms["expected_s"]
-    failing_s = reliability.failure_s + least + min(_RETRY_S, least) - score
+    failing_s = reliability.failure_s + again_s - score
     if health.page is not None and health.page.level:
         told = terms["page"] = health.page.believed(health.heard, now)
         errors = max(errors, told) if failing_s > 0.0 else errors  # bad news never makes a target look better

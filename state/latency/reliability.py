@@ -38,7 +38,7 @@ class Reliability(msgspec.Struct, frozen=True):
         """Return the share of requests that are expected to fail."""
         if not self.failed:
             return _PRIOR_FAULTS / (self.total + 1.0)
-        left = _exp(min(0.0, self.at - now) / _MEMORY_S)
+        left = _exp((self.at - now) / _MEMORY_S) if self.at < now else 1.0
         share = (self.failed * left + _PRIOR_FAULTS) / (self.total * left + 1.0)
         if not self.run:
             return share
