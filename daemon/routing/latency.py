@@ -105,9 +105,7 @@ def _with_silences(contender: Contender, first_s: float, now: float) -> float:
     ages = [silence.age_s(now) for silence in contender.silences if silence.since >= heard_from]
     if not ages:
         return first_s
-    longest, vain = ages[0], 1
-    if len(ages) > 1:
-        longest = max(ages)
+    longest, vain = max(ages), 1
     if longest <= first_s:
         return first_s
     if len(ages) > 1:

@@ -8,7 +8,7 @@ from typing import Final
 from daemon.routing.latency import Contender, Silence
 from daemon.routing.leases import Candidate, Choice, RouteQuery
 from daemon.routing.obstacles import Load, obstacles_of
-from daemon.routing.policy import Routes, Strategy, Workload
+from daemon.routing.policy import Routes, Strategy
 from daemon.routing.strategies import STRATEGIES, Moment
 from probes.surfaces import speaks
 from state.latency.lengths import Lengths
@@ -44,9 +44,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     return Choice(
         chosen=chosen,
         strategy=workload.strategy,
-        reason=_silence(query, now)
-        if best and query.hedges
-        else _reason(workload, (best, best_terms), primary, candidates),
+        reason=_reason(query, (best, best_terms, primary), candidates, now),
         candidates=tuple(candidates),
         seed=load.turn.seed,
         answer_tokens=tokens,
@@ -100,22 +98,17 @@ def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
     return None
 
 
-def _silence(query: RouteQuery, now: float) -> str:
-    """Return why a hedge is sent."""
-    if query.hedges is None:
-        return ""
-    return f"a hedge: {query.hedges.own.target} has said nothing for {now - query.hedges.since:.2f} s"
-
-
 def _reason(
-    workload: Workload,
-    choice: tuple[Contender | None, dict[str, float]],
-    primary: TargetName | None,
+    query: RouteQuery,
+    choice: tuple[Contender | None, dict[str, float], TargetName | None],
     seen: list[Candidate],
+    now: float,
 ) -> str:
-    best, terms = choice
+    best, terms, primary = choice
     if best is None:
         return "no target is available"
+    if query.hedges is not None:
+        return f"a hedge: {query.hedges.own.target} has said nothing for {now - query.hedges.since:.2f} s"
     if best.health.standing is Standing.COOLING:
         return "all are ejected, and it for the longest time"
     target = best.health.target
@@ -124,10 +117,14 @@ def _reason(
         return f"{primary} is passed over: {why}"
     if best.health.standing is Standing.PROBATION:
         return "a trial after its cooldown"
-    if workload.strategy is Strategy.LOWEST_LATENCY:
-        known = f"lowest latency, {terms['expected_s'] * 1e3:.0f} ms expected"
-        return "nothing is known of it yet" if "unknown" in terms else known
-    return _REASONS[workload.strategy]
+    strategy = query.workload.strategy
+    return _lowest(terms) if strategy is Strategy.LOWEST_LATENCY else _REASONS[strategy]
+
+
+def _lowest(terms: Mapping[str, float]) -> str:
+    if "unknown" in terms:
+        return "nothing is known of it yet"
+    return f"lowest latency, {terms['expected_s'] * 1e3:.0f} ms expected"
 
 
 _REASONS: Final = {
