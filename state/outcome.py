@@ -36,6 +36,12 @@ class Usage(msgspec.Struct, frozen=True):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Of the prompt's, those read from the provider's cache."""
+    cache_write_tokens: int | None = None
+    """Of the prompt's, those written to it."""
+    cache_write_1h_tokens: int | None = None
+    """Of the prompt's, those written to it for an hour."""
 
     def plus(self, more: Usage) -> Usage:
         """Return the tokens of both together."""
@@ -65,6 +71,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     streamed: bool = False
     tokens: int | None = None
     """Output tokens, as the provider counted or as their text suggests; None where unknown."""
+    usage: Usage = Usage()
+    """What the provider counted."""
+    said: float = 0.0
+    """About how many tokens it had written by the end, where nobody counted."""
     at_fault: Blame | None = None
     """Whose failure it was, where that is not the usual one of its fault."""
     reaches: Scope | None = None

@@ -10,6 +10,7 @@ import msgspec
 from daemon.degraded.keys import Asker
 from daemon.routing.policy import StreamRecovery, Workload
 from probes.surfaces import Surface
+from state.history.charges import Charged
 from state.outcome import Outcome, Usage
 
 __all__ = ["Answer", "Broken", "Client", "ClientCall", "ClientLeft", "ExchangeResult", "Failed", "Streamed", "Whole"]
@@ -43,6 +44,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
     max_tokens: int | None = None
     """How many tokens the answer may have, where the request says so."""
+    charged: Charged = Charged()
+    """Who pays for it."""
     asker: Asker = Asker()
     """Who asks: what was answered to one is never given to another."""
 

@@ -20,6 +20,8 @@ from probes.dialects.requests import RequestForm
 from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
 from state.outcome import Outcome
+from state.prices import Price
+from state.targets import TargetName
 
 __all__ = ["Gear", "Surroundings", "Terms", "Upstream"]
 
@@ -69,3 +71,5 @@ class Surroundings(msgspec.Struct, frozen=True):
     rehearsals: Rehearsals
     shelf: Shelf
     curfew: Curfew
+    prices: Mapping[TargetName, Price] = msgspec.field(default_factory=dict)
+    """What each target asks, where that is known."""

@@ -12,7 +12,7 @@ from daemon.routing.latency import Silence
 from daemon.routing.leases import Candidate, RouteQuery, UnderWay
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from daemon.routing.selection import Load
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from probes.dialects.needs import Needs
 from probes.policy import Abilities
 from state.durations import Seconds
