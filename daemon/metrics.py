@@ -43,16 +43,7 @@ class Metrics:
             ["workload", "from_target", "to_target", "fault"],
             registry=registry,
         )
-        cost = Counter(
-            "fairlead_cost_usd", "Dollars that attempts cost, where that is known.", ["target"], registry=registry
-        )
-        tokens = Counter(
-            "fairlead_tokens", "Tokens as providers count them.", ["target", "direction"], registry=registry
-        )
-        self._unpriced = Counter(
-            "fairlead_unpriced_attempts", "Attempts whose cost is unknown.", ["target"], registry=registry
-        )
-        self._cost_child, self._token_child = lru_cache(1024)(cost.labels), lru_cache(1024)(tokens.labels)
+        self._count_money(registry)
         self._hedges = Counter(
             "fairlead_hedges",
             "Second targets asked beside a silent first, or wanted and refused.",
@@ -73,6 +64,18 @@ class Metrics:
         self._duration_child = lru_cache(1024)(duration.labels)
         self._attempt_child = lru_cache(1024)(attempts.labels)
         self._first_byte_child = lru_cache(1024)(first_byte.labels)
+
+    def _count_money(self, registry: CollectorRegistry) -> None:
+        cost = Counter(
+            "fairlead_cost_usd", "Dollars that attempts cost, where that is known.", ["target"], registry=registry
+        )
+        tokens = Counter(
+            "fairlead_tokens", "Tokens as providers count them.", ["target", "direction"], registry=registry
+        )
+        self._unpriced = Counter(
+            "fairlead_unpriced_attempts", "Attempts whose cost is unknown.", ["target"], registry=registry
+        )
+        self._cost_child, self._token_child = lru_cache(1024)(cost.labels), lru_cache(1024)(tokens.labels)
 
     def attempted(self, target: TargetName, outcome: Outcome) -> None:
         """Count an attempt."""

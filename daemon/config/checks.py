@@ -13,7 +13,7 @@ from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings, WorkloadSettings
 from daemon.routing.policy import Strategy
-from daemon.routing.strategies.known import strategy_named, strategy_names
+from daemon.routing.strategies.known import UnknownStrategy, strategy_named, strategy_names
 from probes.origin import origin_of
 from probes.policy import Dialect
 from state.faults import ENTITLEMENT, NEVER_FALLBACK_ON, Fault
@@ -197,7 +197,7 @@ def _check_strategy(path: KeyPath, workload: WorkloadSettings, problems: Problem
     place = (*path, "strategy")
     try:
         strategy_named(workload.strategy)
-    except LookupError as problem:
+    except UnknownStrategy as problem:
         names = strategy_names()
         problems.add(place, f"{problem}; known are {', '.join(names)}{nearest(workload.strategy, names)}")
     rate = workload.seconds_per_dollar

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from daemon.routing.latency import Silence
 from daemon.routing.leases import Candidate, RouteQuery, UnderWay
-from daemon.routing.policy import Routes, TargetPlace, Workload
+from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.selection import Load
 from daemon.routing.strategies.strategy import Turn
 from probes.dialects.needs import Needs
@@ -106,7 +106,8 @@ def _workloads(times: st.SearchStrategy[float]) -> st.SearchStrategy[Workload]:
     """Return workloads over some of the targets, in any order, with a weight for each or none at all."""
     targets = st.permutations(TARGETS).map(tuple)
     weights = st.tuples(*[st.floats(0.01, 100)] * len(TARGETS))
-    whole = _every(Workload, times, targets=targets, weights=st.just(()) | weights)
+    strategies = st.sampled_from([each.value for each in Strategy])
+    whole = _every(Workload, times, targets=targets, weights=st.just(()) | weights, strategy=strategies)
     return st.builds(_shortened, whole, st.integers(1, len(TARGETS)))
 
 

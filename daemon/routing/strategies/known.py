@@ -11,8 +11,9 @@ from daemon.routing.policy import Strategy
 from daemon.routing.strategies.estimated import Cheapest, LowestLatency
 from daemon.routing.strategies.plain import Priority, RoundRobin, Weighted
 from daemon.routing.strategies.strategy import OrdersTargets
+from state.errors import FairleadError
 
-__all__ = ["GROUP", "strategy_named", "strategy_names"]
+__all__ = ["GROUP", "UnknownStrategy", "strategy_named", "strategy_names"]
 
 GROUP: Final = "fairlead.strategies"
 """The entry point group: each names an object, or a class without arguments, that is an `OrdersTargets`."""
@@ -28,8 +29,12 @@ _OWN: Final[Mapping[str, OrdersTargets]] = {
 }
 
 
+class UnknownStrategy(FairleadError):
+    """A workload, or a recorded choice, names a strategy that nobody brings."""
+
+
 def strategy_named(name: str) -> OrdersTargets:
-    """Return the strategy of that name. Raises LookupError where there is none, or where its package fails to load."""
+    """Return the strategy of that name. Raises UnknownStrategy where there is none, or its package cannot be loaded."""
     return _OWN.get(name) or _foreign(name)
 
 
@@ -44,7 +49,7 @@ def _foreign(name: str) -> OrdersTargets:
         try:
             found = point.load()
         except (ImportError, AttributeError) as error:
-            raise LookupError(f"the strategy {name} ({point.value}) cannot be loaded: {error}") from error
+            raise UnknownStrategy(f"the strategy {name} ({point.value}) cannot be loaded: {error}") from error
         made: OrdersTargets = found() if isinstance(found, type) else found
         return made
-    raise LookupError(f"there is no strategy {name}")
+    raise UnknownStrategy(f"there is no strategy {name}")
