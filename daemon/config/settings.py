@@ -72,7 +72,7 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`[workloads.NAME]`."""
 
     targets: tuple[str, ...]
-    strategy: str = Strategy.LOWEST_LATENCY
+    strategy: str = Strategy.LOWEST_LATENCY.value
     weights: tuple[float, ...] = ()
     default: bool = False
     fallback_on: tuple[Fault, ...] = DEFAULT_FALLBACK_ON

@@ -92,7 +92,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     targets: tuple[TargetName, ...]
-    strategy: str = Strategy.LOWEST_LATENCY
+    strategy: str = Strategy.LOWEST_LATENCY.value
     """One of `Strategy`, or the name of one that another package brings."""
     weights: tuple[float, ...] = ()
     """For `weighted`: one positive number per target, in the order of `targets`; empty means all alike."""
