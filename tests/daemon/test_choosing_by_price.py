@@ -1,4 +1,4 @@
-"""Choosing by money: the cheapest, a most that is paid, an exchange rate, who pays, and strategies of other packages."""
+"""Choosing by money: the cheapest, the most that is paid, an exchange rate, who pays, strategies of other packages."""
 
 from __future__ import annotations
 
