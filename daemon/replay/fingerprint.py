@@ -16,7 +16,7 @@ DECIDES: Final = {
     "probes": ("policy.py", "surfaces.py"),
     "probes.dialects": ("needs.py",),
     "state.latency": ("cold.py", "estimator.py", "forecast.py", "knee.py", "lengths.py", "level.py", "reliability.py"),
-    "state": ("faults.py", "pages.py", "standing.py", "targets.py"),
+    "state": ("faults.py", "pages.py", "prices.py", "standing.py", "targets.py"),
 }
 """By package, the files that a choice is made by: what `selection.py` is, and what it reads its words from."""
 _DIGITS: Final = 12

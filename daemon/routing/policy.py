@@ -11,6 +11,7 @@ import msgspec
 from probes.policy import Abilities, Dialect
 from state.durations import Seconds
 from state.faults import DEFAULT_FALLBACK_ON, Fault
+from state.prices import Price
 from state.sizes import ByteSize
 from state.targets import TargetName
 
@@ -111,6 +112,10 @@ class TargetPlace(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: int
     """The provider's limit, shared by all its targets."""
     abilities: Abilities = Abilities()
+    price: Price | None = None
+    """None where nobody knows it."""
+    billing: str = ""
+    """Who pays for it; empty where the configuration does not say."""
 
 
 class Routes(msgspec.Struct, frozen=True, kw_only=True):
