@@ -8,6 +8,7 @@ import msgspec
 
 from state.durations import Seconds
 from state.policy import HealthPolicy
+from state.prices import Price
 from state.targets import TargetName, target_name
 
 __all__ = ["Abilities", "Dialect", "ProbePolicy", "ProbeSetting", "Provider", "Secret", "Timeouts"]
@@ -104,6 +105,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     status_component: str = ""
     """What the names of the components that count have in them; nothing for the page as a whole."""
 
+    prices: tuple[tuple[str, Price], ...] = ()
+    """By model; `*` stands for all that are not named."""
+    billing: str = ""
+    """Whose bill its use goes on; empty where the configuration does not say."""
+
     @property
     def judged_by(self) -> HealthPolicy:
         """The health policy with what follows from the kind of its probes."""
@@ -114,6 +120,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         """Return what `model` can take."""
         known = dict(self.abilities)
         return known.get(model) or known.get("*") or Abilities()
+
+    def price_of(self, model: str) -> Price | None:
+        """Return what `model` costs, None where nobody knows."""
+        known = dict(self.prices)
+        return known.get(model) or known.get("*")
 
     @property
     def targets(self) -> tuple[TargetName, ...]:
