@@ -12,8 +12,7 @@ __all__ = ["Price", "PriceTier", "ceiling_of", "cost_of", "expected_cost"]
 
 _MILLION: Final = 1_000_000
 _REDUCED: Final = frozenset({"batch", "flex"})
-"""The service tiers that are sold at the batch rate: OpenAI's flex costs what its batches do, Anthropic has no flex."""
-_RAISED: Final = frozenset({"priority"})
+"""OpenAI sells its tier `flex` at the rates of its batches; nobody else has one."""
 
 
 class PriceTier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +44,9 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     batch: float | None = None
     """What the rates are multiplied by in the tiers `batch` and `flex`, such as 0.5; None where it is unknown."""
     priority: float | None = None
-    """What the rates are multiplied by in the service tier `priority`, such as 2.0; None where it is unknown."""
+    """The same for the tier `priority`, such as 2.0."""
+    fast: float | None = None
+    """The same for the tier, or the speed, `fast`."""
     tiers: tuple[PriceTier, ...] = ()
     """Of those that a request's input exceeds, the highest holds."""
 
@@ -53,8 +54,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def cost_of(price: Price, usage: Usage) -> float | None:
     """Return what `usage` costs in dollars, None where it is not known.
 
-    It is not known where tokens that have a price were not counted, and in the tier `priority` without its multiplier;
-    tokens in the tiers `batch` and `flex` cost the full rate where no multiplier is known.
+    It is not known where tokens that have a price were not counted, nor in a dearer tier without its multiplier. In a
+    cheaper tier without one the full rates hold, which is the most that it can be.
     """
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if completion is None:
@@ -72,11 +73,11 @@ def cost_of(price: Price, usage: Usage) -> float | None:
 def ceiling_of(price: Price, input_tokens: int, output_tokens: int) -> float:
     """Return the most dollars that a request of so many tokens costs, if nothing of it comes from a cache.
 
-    Writing to a cache may cost more than input does, so the dearest of these rates is taken.
+    Writing to a cache may cost more than input does, and some tiers more than the usual: the dearest of it is taken.
     """
     rates = _rates_at(price, input_tokens)
     dearest = max(rates.input, rates.cached_input, rates.cache_write, rates.cache_write_1h)
-    factor = max(1.0, price.priority or 0.0)
+    factor = max(1.0, price.priority or 0.0, price.fast or 0.0)
     return price.per_request + factor * (input_tokens * dearest + output_tokens * rates.output) / _MILLION
 
 
@@ -142,6 +143,12 @@ def _charges_input(price: Price) -> bool:
 
 def _factor(price: Price, tier: str) -> float | None:
     """Return what the rates are multiplied by in a service tier, None where that is not known."""
-    if tier in _RAISED:
-        return price.priority
-    return 1.0 if tier not in _REDUCED or price.batch is None else price.batch
+    match tier:
+        case "priority":
+            return price.priority
+        case "fast":
+            return price.fast
+        case _ if tier in _REDUCED and price.batch is not None:
+            return price.batch
+        case _:
+            return 1.0

@@ -131,9 +131,6 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """False for the implied workload behind `provider/model` or a bare model name."""
 
 
-_ABLE = Abilities()
-
-
 class TargetPlace(msgspec.Struct, frozen=True, kw_only=True):
     """What choosing needs to know of a target besides its health."""
 
@@ -154,6 +151,8 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True):
     workloads: Mapping[str, Workload]
     places: Mapping[TargetName, TargetPlace]
 
-    def choosy(self, workload: Workload) -> bool:
-        """Return whether some target of `workload` cannot take every request."""
-        return any((place := self.places.get(target)) and place.abilities != _ABLE for target in workload.targets)
+    def choosy(self, workload: Workload, size: int) -> bool:
+        """Return whether some target of `workload` cannot take every request of `size` bytes."""
+        return any(
+            (place := self.places.get(target)) and not place.abilities.takes_all_of(size) for target in workload.targets
+        )

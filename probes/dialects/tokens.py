@@ -13,6 +13,8 @@ __all__ = ["merged", "usage_of"]
 _MOST: Final = 10**12
 """No request has as many tokens: a larger number is no count."""
 _LONGEST_TIER: Final = 32
+_FAST: Final = "fast"
+"""Anthropic's fast mode is told as a speed; it has rates of its own, as a tier has."""
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
@@ -38,7 +40,7 @@ def usage_of(counted: Any, tier: Any = None) -> Usage:
         ),
         written,
         written_1h,
-        _tier(tier) or _tier(counted.get("service_tier")),
+        _FAST if counted.get("speed") == _FAST else _tier(tier) or _tier(counted.get("service_tier")),
     )
 
 
