@@ -9,6 +9,7 @@ import msgspec
 
 from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.till import Till
 from daemon.rehearsals import Rehearsals
 from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
@@ -71,5 +72,6 @@ class Surroundings(msgspec.Struct, frozen=True):
     rehearsals: Rehearsals
     shelf: Shelf
     curfew: Curfew
+    till: Till
     prices: Mapping[TargetName, Price] = msgspec.field(default_factory=dict)
     """What each target asks, where that is known."""
