@@ -24,7 +24,7 @@ demo: $(RUNTIME)  ## see it work: real traffic, an outage, the fallback, the rec
 	$(BIN)/fairlead demo
 
 test: lint node  ## run every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 lint: $(DEV)  ## check the style, the types and the layers
 	$(BIN)/ruff check .

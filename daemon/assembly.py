@@ -179,7 +179,9 @@ class Assembly:
         def around() -> Surroundings:
             providers = self.in_force.configuration.providers
             forms = self.in_force.forms
-            return Surroundings(self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf, self.curfew)
+            return Surroundings(
+                self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf, self.curfew, self.in_force.prices
+            )
 
         return Front(
             ClientFace(self.in_force, around, self.clock),

@@ -28,7 +28,7 @@ from daemon.routing.leases import (
 )
 from daemon.routing.policy import Routes, Strategy
 from daemon.routing.selection import choose, earliest_ready
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from daemon.routing.traffic import Traffic
 from probes.canaries import Sight
 from probes.surfaces import speaks
@@ -221,7 +221,7 @@ class Dispatcher:
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
-            if query.workload.strategy is Strategy.ROUND_ROBIN:
+            if query.workload.strategy == Strategy.ROUND_ROBIN:
                 # Only a request's first attempt is a turn: what comes after it may have other targets, or none left.
                 self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         elif target == query.last_resort:

@@ -21,6 +21,7 @@ class InForce:
         """Put another configuration in force; requests under way keep the values that they hold."""
         self.configuration = configuration
         self.routes: Routes = configuration.routes
+        self.prices = {target: place.price for target, place in self.routes.places.items() if place.price is not None}
         self.forms = {name: RequestForm(provider) for name, provider in configuration.providers.items()}
         self.operators: Operators = resolve_operators(configuration.daemon.operators)
         self.stale: tuple[str, ...] = ()

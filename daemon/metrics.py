@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from daemon.routing.leases import DispatcherView
 from state.history.rows import FallbackRow, RequestRow
-from state.outcome import Outcome
+from state.outcome import Outcome, Usage
 from state.standing import Standing
 from state.targets import TargetName
 
@@ -43,6 +43,7 @@ class Metrics:
             ["workload", "from_target", "to_target", "fault"],
             registry=registry,
         )
+        self._count_money(registry)
         self._hedges = Counter(
             "fairlead_hedges",
             "Second targets asked beside a silent first, or wanted and refused.",
@@ -64,11 +65,34 @@ class Metrics:
         self._attempt_child = lru_cache(1024)(attempts.labels)
         self._first_byte_child = lru_cache(1024)(first_byte.labels)
 
+    def _count_money(self, registry: CollectorRegistry) -> None:
+        cost = Counter(
+            "fairlead_cost_usd", "Dollars that attempts cost, where that is known.", ["target"], registry=registry
+        )
+        tokens = Counter(
+            "fairlead_tokens", "Tokens as providers count them.", ["target", "direction"], registry=registry
+        )
+        self._unpriced = Counter(
+            "fairlead_unpriced_attempts", "Attempts whose cost is unknown.", ["target"], registry=registry
+        )
+        self._cost_child, self._token_child = lru_cache(1024)(cost.labels), lru_cache(1024)(tokens.labels)
+
     def attempted(self, target: TargetName, outcome: Outcome) -> None:
         """Count an attempt."""
         self._attempt_child(target, outcome.fault.value if outcome.fault else "ok").inc()
         if outcome.first_byte_s is not None:
             self._first_byte_child(target).observe(outcome.first_byte_s)
+
+    def charged(self, target: TargetName, usage: Usage, cost_usd: float | None) -> None:
+        """Count what an attempt used and cost; an unknown cost is counted as such, never as nothing."""
+        if usage.prompt_tokens:
+            self._token_child(target, "input").inc(usage.prompt_tokens)
+        if usage.completion_tokens:
+            self._token_child(target, "output").inc(usage.completion_tokens)
+        if cost_usd is None:
+            self._unpriced.labels(target).inc()
+        elif cost_usd:
+            self._cost_child(target).inc(cost_usd)
 
     def fell_back(self, row: FallbackRow) -> None:
         """Count a fallback."""

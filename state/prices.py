@@ -8,7 +8,7 @@ import msgspec
 
 from state.outcome import Usage
 
-__all__ = ["Price", "PriceTier", "ceiling_of", "cost_of"]
+__all__ = ["Price", "PriceTier", "ceiling_of", "cost_of", "expected_cost"]
 
 _MILLION: Final = 1_000_000
 _REDUCED: Final = frozenset({"batch", "flex"})
@@ -81,6 +81,12 @@ def ceiling_of(price: Price, input_tokens: int, output_tokens: int) -> float:
     return price.per_request + factor * (input_tokens * dearest + output_tokens * rates.output) / _MILLION
 
 
+def expected_cost(price: Price, input_tokens: float, output_tokens: float) -> float:
+    """Return what a request of about so many tokens costs in dollars, where nothing is known of caches and tiers."""
+    rates = _rates_at(price, input_tokens)
+    return price.per_request + (input_tokens * rates.input + output_tokens * rates.output) / _MILLION
+
+
 class _Rates(msgspec.Struct, frozen=True):
     """Dollars for a million tokens, each known."""
 
@@ -109,7 +115,7 @@ def _tokens_cost(price: Price, usage: Usage, counts: tuple[int, int]) -> float:
     return dollars_per_million / _MILLION
 
 
-def _rates_at(price: Price, input_tokens: int) -> _Rates:
+def _rates_at(price: Price, input_tokens: float) -> _Rates:
     """Return the rates of the highest tier that an input of so many tokens reaches."""
     held: Price | PriceTier = price
     for tier in sorted(price.tiers, key=lambda each: each.above):

@@ -13,7 +13,7 @@ from daemon.routing.hedging import hedge_helps, hedge_time
 from daemon.routing.latency import patience_s
 from daemon.routing.leases import Candidate, Choice, RouteQuery
 from daemon.routing.selection import choose, earliest_ready
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from probes.surfaces import Surface
 from state.faults import Blame, Fault
 from state.messages import AnswerBegan, AttemptCompleted

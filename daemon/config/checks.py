@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from daemon.config.pricing import check_prices
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings, WorkloadSettings
 from daemon.routing.policy import Strategy
+from daemon.routing.strategies.known import UnknownStrategy, strategy_named, strategy_names
 from probes.origin import origin_of
 from probes.policy import Dialect
 from state.faults import ENTITLEMENT, NEVER_FALLBACK_ON, Fault
@@ -169,8 +171,8 @@ def _check_hedge(path: KeyPath, workload: WorkloadSettings, problems: Problems) 
         problems.add(place, f"hedge asks a second target, but {workload.targets[0]} is the only one")
     if workload.max_attempts == 1:
         problems.add(place, "hedge is a second attempt, but max_attempts is 1; raise it, or take hedge out")
-    if workload.strategy is not Strategy.LOWEST_LATENCY:
-        text = f'hedge needs strategy = "lowest-latency"; "{workload.strategy.value}" expects nothing of a target'
+    if workload.strategy != Strategy.LOWEST_LATENCY:
+        text = f'hedge needs strategy = "lowest-latency"; "{workload.strategy}" expects nothing of a target'
         problems.add(place, text)
 
 
@@ -179,7 +181,7 @@ def _check_numbers(path: KeyPath, workload: WorkloadSettings, problems: Problems
         if fault in NEVER_FALLBACK_ON:
             problems.add((*path, "fallback_on"), f"fallback_on names {fault.value}, which another target cannot mend")
     weights = workload.weights
-    if weights and workload.strategy is not Strategy.WEIGHTED:
+    if weights and workload.strategy != Strategy.WEIGHTED:
         problems.add((*path, "weights"), 'weights only mean something with strategy = "weighted"')
     elif weights and (len(weights) != len(workload.targets) or min(weights) <= 0):
         problems.add((*path, "weights"), "weights needs one number above 0 for each target")
@@ -189,6 +191,25 @@ def _check_numbers(path: KeyPath, workload: WorkloadSettings, problems: Problems
         _positive((*path, key), getattr(workload, key), problems)
     if workload.max_input_tokens is not None:
         _positive((*path, "max_input_tokens"), workload.max_input_tokens, problems)
+    _check_strategy(path, workload, problems)
+
+
+def _check_strategy(path: KeyPath, workload: WorkloadSettings, problems: Problems) -> None:
+    """Note a strategy that nobody brings, and what only means something with another."""
+    place = (*path, "strategy")
+    try:
+        strategy_named(workload.strategy)
+    except UnknownStrategy as problem:
+        names = strategy_names()
+        problems.add(place, f"{problem}; known are {', '.join(names)}{nearest(workload.strategy, names)}")
+    rate = workload.seconds_per_dollar
+    if rate is None:
+        return
+    if workload.strategy != Strategy.LOWEST_LATENCY:
+        text = 'seconds_per_dollar weighs money against time, which only strategy = "lowest-latency" does'
+        problems.add((*path, "seconds_per_dollar"), text)
+    if not 0 <= rate < math.inf:
+        problems.add((*path, "seconds_per_dollar"), f"seconds_per_dollar is {rate:g}; give seconds, at least 0")
 
 
 def parse_listen(text: str) -> tuple[str, int]:

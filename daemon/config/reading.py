@@ -18,7 +18,6 @@ __all__ = ["Problems", "nearest", "read_struct"]
 T = TypeVar("T", bound=msgspec.Struct)
 _LATER = {
     "translate": "translating between dialects is not available in this version",
-    "cheapest": "routing by cost is not available in this version",
 }
 
 

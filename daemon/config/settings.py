@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
-from daemon.routing.policy import DegradedPolicy, Strategy, StreamFloor, StreamRecovery
+from daemon.routing.policy import DegradedPolicy, MaxPrice, Strategy, StreamFloor, StreamRecovery
 from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
 from state.durations import Seconds, parse_duration
 from state.faults import DEFAULT_FALLBACK_ON, Fault
@@ -77,7 +77,7 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """`[workloads.NAME]`."""
 
     targets: tuple[str, ...]
-    strategy: Strategy = Strategy.LOWEST_LATENCY
+    strategy: str = Strategy.LOWEST_LATENCY.value
     weights: tuple[float, ...] = ()
     default: bool = False
     fallback_on: tuple[Fault, ...] = DEFAULT_FALLBACK_ON
@@ -94,6 +94,9 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
+    max_price: MaxPrice | None = None
+    seconds_per_dollar: float | None = None
+    cross_billing: bool = False
     hedge: bool = False
     max_wait: Seconds = Seconds(5)
     max_waiting: int = 256

@@ -129,7 +129,7 @@ def workload_picture(
     return [
         {
             "name": workload.name,
-            "strategy": workload.strategy.value,
+            "strategy": workload.strategy,
             "targets": list(workload.targets),
             "available": list(available_targets(workload, view, now)),
             "default": workload.default,

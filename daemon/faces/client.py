@@ -22,6 +22,7 @@ from daemon.routing.naming import UnknownModel, known_names, resolve
 from probes.dialects.shapes import ModelEntry, models_body
 from probes.policy import Dialect
 from probes.surfaces import Surface
+from state.history.charges import Charged
 
 __all__ = ["REQUEST_ID", "ClientFace", "new_request_id"]
 
@@ -123,6 +124,7 @@ class ClientFace:
             patience_s=sdk.read_s if streamed else min(sdk.read_s, sdk.whole_s),
             client_retry=sdk.retry,
             max_tokens=envelope.limit,
+            charged=Charged(workload=workload.name),
             asker=self._asker(request) if workload.degraded.mode == "cache" else Asker(),
         )
 

@@ -117,7 +117,7 @@ class Course:
             max_tokens=self.call.max_tokens,
             streamed=self.call.streamed,
             may_hedge=self.may_hedge,
-            tokens=self._tokens,
+            tokens=self.tokens,
         )
 
     def hedge(self, own: Candidate, since: float) -> RouteQuery:
@@ -182,8 +182,8 @@ class Course:
             return 1
         return max(1, min(contenders, workload.max_attempts - len(self.tried) - self._racing))
 
-    @property
-    def _tokens(self) -> int:
+    @cached_property
+    def tokens(self) -> int:
         """About how many tokens the request has; media make its length mean nothing, and only then is it read."""
         body = self.call.body
         if self.call.choosy or (len(body) > _LONG_BYTES and _MEDIA in body):

@@ -20,6 +20,8 @@ from probes.dialects.requests import RequestForm
 from probes.dialects.texts import TextSoFar
 from probes.policy import Provider
 from state.outcome import Outcome
+from state.prices import Price
+from state.targets import TargetName
 
 __all__ = ["Gear", "Surroundings", "Terms", "Upstream"]
 
@@ -55,6 +57,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Where the text that goes to the client is collected, where somebody needs it."""
     began: Callable[[Outcome], None] | None = None
     """Who hears at once that a stream has begun, and what its head told."""
+    unasked: bytes | None = None
+    """The body as the client sent it, where its stream is asked for its usage besides; None where it is not."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -69,3 +73,5 @@ class Surroundings(msgspec.Struct, frozen=True):
     rehearsals: Rehearsals
     shelf: Shelf
     curfew: Curfew
+    prices: Mapping[TargetName, Price] = msgspec.field(default_factory=dict)
+    """What each target asks, where that is known."""

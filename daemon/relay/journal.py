@@ -9,6 +9,7 @@ import structlog
 
 from daemon.alerts.alarm import Alarm
 from daemon.metrics import Metrics
+from daemon.relay.bill import Bill
 from daemon.relay.calls import ClientCall
 from daemon.relay.headers import Story
 from daemon.routing.leases import Choice, Lease
@@ -61,13 +62,16 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 class Journal:
     """Writes down one request as it goes."""
 
-    def __init__(self, call: ClientCall, witnesses: Witnesses) -> None:
-        """Begin the story of `call`."""
+    def __init__(self, call: ClientCall, witnesses: Witnesses, bill: Bill) -> None:
+        """Begin the story of `call`, with nothing on its `bill`."""
         self._call = call
         self._witnesses = witnesses
+        self.bill = bill
         self.story = Story()
         self.over = False
         """Whether its end is written down."""
+        self.label: str | None = None
+        """What routing took the request for."""
         self._primary: TargetName | None = None
         self._begun: set[int] = set()
         self._told: tuple[TargetName | None, str, str | None] = (None, "", None)
@@ -86,7 +90,7 @@ class Journal:
             request_id=self._call.request_id,
             number=number,
             chosen=choice.chosen,
-            strategy=choice.strategy.value,
+            strategy=str(choice.strategy),
             reason=choice.reason,
             candidates=_ENCODER.encode(choice.candidates),
             seed=choice.seed,
@@ -136,6 +140,7 @@ class Journal:
             self._witnesses.registry.post(evidence)
         elif outcome.blame is Blame.OURSELVES and lease.ordinal and not outcome.latency_s:  # it was never sent
             self._witnesses.registry.post(AttemptSpared(target=target, ordinal=lease.ordinal, tokens=lease.tokens))
+        cost = self.bill.charge(target, outcome)
         row = AttemptRow(
             at=now,
             request_id=self._call.request_id,
@@ -143,9 +148,13 @@ class Journal:
             target=target,
             outcome=outcome,
             hedge=lane is not None and lane.hedge,
+            charged=self._call.charged,
+            cost_usd=cost.usd,
+            cost_estimated=cost.estimated,
         )
         self._witnesses.recorder.post(row)
         self._witnesses.metrics.attempted(target, outcome)
+        self._witnesses.metrics.charged(target, outcome.usage, cost.usd)
         self._witnesses.alarm.attempted(target, outcome)
 
     def fell_back(self, origin: TargetName, onto: TargetName, why: Outcome) -> None:
@@ -168,6 +177,7 @@ class Journal:
             status=why.status,
             reason=why.reason,
             after_s=after_s,
+            cost_usd=self.bill.spent_at(origin),
         )
         self._witnesses.recorder.post(row)
         self._witnesses.metrics.fell_back(row)
@@ -237,6 +247,12 @@ class Journal:
             usage=ending.usage,
             streamed=call.streamed,
             client_retry=call.client_retry,
+            cost_usd=self.bill.total_usd,
+            best_usd=self.bill.costliest_usd(call.workload.targets, ending.usage),
+            team=call.charged.team or None,
+            user=call.charged.user or None,
+            purpose=call.charged.purpose,
+            label=self.label,
         )
         self._witnesses.recorder.post(row)
         self._witnesses.alarm.ended(row, story.fallback_from)

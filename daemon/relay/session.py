@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import msgspec
 
+from daemon.relay.bill import Bill
 from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.course import Course
 from daemon.relay.gear import Surroundings
@@ -35,8 +36,9 @@ class Session:
         """Take up `call`."""
         self._call = call
         self._around = around
-        self._journal = Journal(call, around.witnesses)
         self._course = Course(call, around.gear.clock)
+        bill = Bill(around.prices, self._course.tokens, call.surface.work)
+        self._journal = Journal(call, around.witnesses, bill)
         self._text = TextSoFar(call.surface) if call.collects else None
         self._preparation = Preparation(around, self._course, self._journal, self._text)
         self._stop = ""
@@ -199,6 +201,7 @@ class Session:
         now = self._around.gear.clock()
         story.first_byte_s = now - self._call.arrived_at
         story.connect_s = result.connect_s
+        story.cost_usd = self._journal.bill.total_usd
         own = story_headers(self._call, story, now)
         if lack is None or better is not None:
             self._around.shelf.keep_whole(self._call, story.target, result.body)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from daemon.replay.setting import SettingUnreadable, replayed, unpacked
+from daemon.routing.strategies.known import UnknownStrategy
 from state.history.decisions import RecordedChoice
 
 __all__ = ["Comparison", "Finding", "Made", "compared"]
@@ -70,11 +71,11 @@ def compared(row: RecordedChoice) -> Comparison:
     try:
         choice = replayed(unpacked(row.setting))
         candidates = _ENCODER.encode(choice.candidates).decode()
-        outline = (choice.chosen, choice.strategy.value, choice.reason)
+        outline = (choice.chosen, choice.strategy, choice.reason)
         if (*outline, candidates) == (row.chosen, row.strategy, row.reason, row.candidates):
             return Comparison(row=row, finding=Finding.REPRODUCED)
         then, now = _made(row.chosen, row.strategy, row.reason, row.candidates), _made(*outline, candidates)
-    except (SettingUnreadable, msgspec.MsgspecError) as error:
+    except (SettingUnreadable, UnknownStrategy, msgspec.MsgspecError) as error:
         return Comparison(row=row, finding=Finding.UNREADABLE, why=str(error))
     if then == now:  # the same in another order
         return Comparison(row=row, finding=Finding.REPRODUCED)

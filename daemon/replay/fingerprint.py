@@ -12,11 +12,12 @@ from daemon.version import VERSION
 __all__ = ["DECIDES", "fingerprint"]
 
 DECIDES: Final = {
-    "daemon.routing": ("latency.py", "leases.py", "obstacles.py", "policy.py", "selection.py", "strategies.py"),
+    "daemon.routing": ("latency.py", "leases.py", "obstacles.py", "policy.py", "selection.py"),
+    "daemon.routing.strategies": ("estimated.py", "known.py", "plain.py", "strategy.py"),
     "probes": ("policy.py", "surfaces.py"),
     "probes.dialects": ("needs.py",),
     "state.latency": ("cold.py", "estimator.py", "forecast.py", "knee.py", "lengths.py", "level.py", "reliability.py"),
-    "state": ("faults.py", "pages.py", "prices.py", "standing.py", "targets.py"),
+    "state": ("errors.py", "faults.py", "pages.py", "prices.py", "standing.py", "targets.py"),
 }
 """By package, the files that a choice is made by: what `selection.py` is, and what it reads its words from."""
 _DIGITS: Final = 12

@@ -10,6 +10,7 @@ import msgspec
 
 from state.latency.forecast import forecast_of
 from state.latency.level import expected, p99
+from state.prices import Price
 from state.standing import Standing, TargetHealth
 
 __all__ = ["Contender", "Scored", "Silence", "by_latency", "patience_s"]
@@ -64,6 +65,8 @@ class Contender(msgspec.Struct, frozen=True):
     silences: tuple[Silence, ...] = ()
     idle_s: float = 0.0
     """Seconds since a request was last sent to it."""
+    price: Price | None = None
+    """What it asks, None where that is unknown."""
 
 
 def by_latency(contenders: Sequence[Contender], tokens: float, now: float) -> list[Scored]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from daemon.routing.policy import Routes, Strategy, Workload
+from daemon.routing.policy import Routes, Workload
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface
 from state.faults import Fault
@@ -28,6 +28,7 @@ __all__ = [
     "LeaseRequested",
     "NoLease",
     "NoLeaseReason",
+    "Preference",
     "RoutePreviewRequested",
     "RouteQuery",
     "RoutesReplaced",
@@ -54,6 +55,17 @@ class UnderWay(msgspec.Struct, frozen=True):
     """Its target, as the choice saw it that took it."""
     since: float
     """When it began, on the monotonic clock."""
+
+
+class Preference(msgspec.Struct, frozen=True):
+    """Which targets suit a request by what it is: those of the first group come before those of the second."""
+
+    groups: tuple[tuple[TargetName, ...], ...] = ()
+    """Targets in no group come last; without groups all are alike."""
+    label: str = ""
+    """What the request was taken for: a tier, a task, `canary`."""
+    why: str = ""
+    """Why, in one line without a word of the prompt."""
 
 
 class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,21 +100,35 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     hedges: UnderWay | None = None
     """The attempt that this one is to race: it is granted at once, to a proven target, or refused."""
     tokens: int = 0
-    """Estimated tokens of the request, for limits that count them."""
+    """Estimated tokens of the request, for limits that count them and for what it costs."""
+    preference: Preference = Preference()
+    """Which targets come first by what the request is."""
+    frugal: bool = False
+    """Whether money is short: the cheapest target is wanted, whatever the strategy."""
+    billing: str | None = None
+    """The account that may pay, None where any may."""
 
     @property
     def kind(self) -> Hashable:
         """What it has in common with those that the same targets can take, sizes within a factor of two."""
         workload = self.workload
         terms = (workload.targets, workload.strategy, self.surface, self.tried, self.last_resort, self.elsewhere)
-        return (*terms, self.tokens.bit_length(), self.fallback_on, self.needs, self.more_than)
+        return (
+            *terms,
+            self.tokens.bit_length(),
+            self.fallback_on,
+            self.needs,
+            self.more_than,
+            self.frugal,
+            self.billing,
+        )
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One decision of the dispatcher and everything it was made from."""
 
     chosen: TargetName | None
-    strategy: Strategy
+    strategy: str
     reason: str
     candidates: tuple[Candidate, ...]
     seed: int

@@ -9,7 +9,7 @@ import msgspec
 from daemon.routing.latency import Silence
 from daemon.routing.leases import RouteQuery
 from daemon.routing.policy import Routes, Strategy, TargetPlace
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from probes.policy import Abilities, Dialect
 from probes.surfaces import speaks
 from state.faults import Fault
@@ -60,6 +60,7 @@ def obstacles_of(query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], 
     routes, snapshot, load = known
     places, healths, providers = routes.places, snapshot.targets, load.providers
     plain, dialect = query.elsewhere and not query.more_than and not query.needs, query.surface.dialect
+    plain = plain and query.billing is None and query.workload.max_price is None
     obstacles: list[Obstacle | None] = []
     for target in query.workload.targets:
         place, health = places.get(target), healths.get(target)
@@ -79,7 +80,7 @@ def obstacles_of(query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], 
     # A workload with a single target has no choice that could go wrong: there the cooldown is kept, and told.
     if query.desperate and len(obstacles) > 1 and None not in obstacles:
         obstacles = _least_condemned(obstacles, query, known, now)
-    if query.workload.strategy is not Strategy.PRIORITY:
+    if query.workload.strategy != Strategy.PRIORITY:
         return obstacles
     for index, obstacle in enumerate(obstacles):
         fault = None if obstacle is None else obstacle.fault
@@ -112,7 +113,7 @@ def _unsuitable(target: TargetName, query: RouteQuery, place: TargetPlace) -> Ob
         return Obstacle("the workload does not fall back on what happened")
     if not speaks(place.dialect, query.surface):
         return Obstacle(f"speaks {place.dialect.value} only")
-    return _unable(query, place.abilities)
+    return _unable(query, place.abilities) or _unaffordable(query, place)
 
 
 def _unable(query: RouteQuery, abilities: Abilities) -> Obstacle | None:
@@ -123,6 +124,20 @@ def _unable(query: RouteQuery, abilities: Abilities) -> Obstacle | None:
         return Obstacle(f"takes {window} tokens, the request has about {query.needs.tokens}")
     if query.more_than and (window is None or window <= query.more_than):
         return Obstacle(f"is not known to take more than {query.more_than} tokens")
+    return None
+
+
+def _unaffordable(query: RouteQuery, place: TargetPlace) -> Obstacle | None:
+    """Return why nobody wants to pay for the request there."""
+    if query.billing is not None and place.billing != query.billing:
+        return Obstacle(f"is paid for by {place.billing or 'no group'}, and cross_billing is not set")
+    most, price = query.workload.max_price, place.price
+    if most is None:
+        return None
+    if price is None:
+        return Obstacle("its price is not known to be within max_price")
+    if price.input > most.input or price.output > most.output:
+        return Obstacle(f"asks ${price.input:g} and ${price.output:g} a million tokens, more than max_price")
     return None
 
 

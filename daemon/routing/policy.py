@@ -15,7 +15,16 @@ from state.prices import Price
 from state.sizes import ByteSize
 from state.targets import TargetName
 
-__all__ = ["DegradedPolicy", "Routes", "Strategy", "StreamFloor", "StreamRecovery", "TargetPlace", "Workload"]
+__all__ = [
+    "DegradedPolicy",
+    "MaxPrice",
+    "Routes",
+    "Strategy",
+    "StreamFloor",
+    "StreamRecovery",
+    "TargetPlace",
+    "Workload",
+]
 
 
 class Strategy(StrEnum):
@@ -25,6 +34,13 @@ class Strategy(StrEnum):
     PRIORITY = "priority"
     ROUND_ROBIN = "round-robin"
     WEIGHTED = "weighted"
+    CHEAPEST = "cheapest"
+    COMPLEXITY = "complexity"
+    """By how hard the request is: each tier has its targets."""
+    TASK = "task"
+    """By what the request is for."""
+    CASCADE = "cascade"
+    """The cheapest first, and a costlier one where its answer does not do."""
 
 
 class DegradedPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,12 +80,20 @@ class StreamFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.tokens_per_second * self.over
 
 
+class MaxPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The most that a target may ask, in dollars per million tokens."""
+
+    input: float = float("inf")
+    output: float = float("inf")
+
+
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A named policy that clients address as a model."""
 
     name: str
     targets: tuple[TargetName, ...]
-    strategy: Strategy = Strategy.LOWEST_LATENCY
+    strategy: str = Strategy.LOWEST_LATENCY.value
+    """One of `Strategy`, or the name of one that another package brings."""
     weights: tuple[float, ...] = ()
     """For `weighted`: one positive number per target, in the order of `targets`; empty means all alike."""
     default: bool = False
@@ -91,6 +115,12 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
+    max_price: MaxPrice | None = None
+    """Targets that ask more, or of unknown price, are not chosen."""
+    seconds_per_dollar: float | None = None
+    """For `lowest-latency`: how many seconds a dollar is worth."""
+    cross_billing: bool = False
+    """Whether a fallback may go to a target that another account pays for."""
     hedge: bool = False
     """Whether a second target is asked too where the first says nothing for unusually long."""
     max_wait: Seconds = Seconds(5)
@@ -110,9 +140,9 @@ class TargetPlace(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's limit, shared by all its targets."""
     abilities: Abilities = Abilities()
     price: Price | None = None
-    """None where nobody knows it."""
+    """What it asks, None where that is unknown."""
     billing: str = ""
-    """Who pays for it; empty where the configuration does not say."""
+    """The group of providers that one account pays for."""
 
 
 class Routes(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from daemon.routing.latency import Contender, Silence
+from daemon.routing.latency import Contender, Scored, Silence
 from daemon.routing.leases import Candidate, Choice, RouteQuery
 from daemon.routing.obstacles import Load, obstacles_of
 from daemon.routing.policy import Routes, Strategy
-from daemon.routing.strategies import STRATEGIES, Moment
+from daemon.routing.strategies.known import strategy_named
+from daemon.routing.strategies.strategy import Moment, OrdersTargets
 from probes.surfaces import speaks
 from state.latency.lengths import Lengths
 from state.latency.level import p99
@@ -22,6 +23,8 @@ _NO_EXPERIENCE = Lengths()
 _NO_TERMS: Final[Mapping[str, float]] = {}
 _NOBODY: Final[tuple[Silence, ...]] = ()
 _NEVER = float("inf")
+_GROUP: Final = 1e8
+"""Further than any score of a strategy reaches: what comes first by what the request is, comes first."""
 
 
 def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Load, now: float) -> Choice:
@@ -29,8 +32,9 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     workload = query.workload
     candidates, contenders = _sorted_out(query, (routes, snapshot, load), now)
     tokens = _tokens(query, snapshot)
-    moment = Moment(workload, load.turn, now, tokens)
-    scored = STRATEGIES[workload.strategy](contenders, moment)
+    moment = Moment(workload, load.turn, now, tokens, query.tokens)
+    strategy = strategy_named(Strategy.CHEAPEST if query.frugal else workload.strategy)
+    scored = _preferred(query, contenders, strategy.scored(contenders, moment))
     best: Contender | None = None
     lowest, best_terms = _NEVER, dict[str, float]()
     for contender, (score, terms) in zip(contenders, scored, strict=True):
@@ -40,11 +44,11 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     chosen = best.health.target if best else None
     if best is not None and "first_s" in best_terms:
         best_terms["first_p99_s"] = p99(best.health.estimator.first, now)
-    primary = _primary(query, routes) if workload.strategy is Strategy.PRIORITY else chosen
+    primary = _primary(query, routes, chosen)
     return Choice(
         chosen=chosen,
         strategy=workload.strategy,
-        reason=_reason(query, (best, best_terms, primary), candidates, now),
+        reason=_reason(query, strategy, (best, best_terms, primary), candidates, now),
         candidates=tuple(candidates),
         seed=load.turn.seed,
         answer_tokens=tokens,
@@ -63,7 +67,7 @@ def _sorted_out(
     query: RouteQuery, known: tuple[Routes, HealthSnapshot, Load], now: float
 ) -> tuple[list[Candidate], list[Contender]]:
     """Return the skipped candidates, and those that could take the request."""
-    _, snapshot, load = known
+    routes, snapshot, load = known
     healths, under_way, sent_at, silences = snapshot.targets, load.targets, load.sent_at, load.silences
     skipped: list[Candidate] = []
     contenders: list[Contender] = []
@@ -75,7 +79,8 @@ def _sorted_out(
             continue
         idle_s = now - sent_at.get(target, now)
         in_flight, silent = under_way.get(target, 0), silences.get(target, _NOBODY)
-        contenders.append(Contender(index, healths[target], in_flight, silent, idle_s))
+        price = routes.places[target].price
+        contenders.append(Contender(index, healths[target], in_flight, silent, idle_s, price))
     if query.last_resort is None:
         return skipped, contenders
     others = [contender for contender in contenders if contender.health.target != query.last_resort]
@@ -90,16 +95,46 @@ def _tokens(query: RouteQuery, snapshot: HealthSnapshot) -> float:
     return snapshot.lengths.get(query.workload.name, _NO_EXPERIENCE).expected(query.max_tokens)
 
 
-def _primary(query: RouteQuery, routes: Routes) -> TargetName | None:
-    for target in query.workload.targets:
+def _primary(query: RouteQuery, routes: Routes, chosen: TargetName | None) -> TargetName | None:
+    """Return what would be chosen were every target ready and free."""
+    groups = query.preference.groups
+    if query.workload.strategy == Strategy.PRIORITY and not groups:
+        first = query.workload.targets
+    elif groups and chosen not in groups[0]:
+        first = groups[0]
+    else:
+        return chosen
+    for target in first:
         place = routes.places.get(target)
         if place is not None and speaks(place.dialect, query.surface):
             return target
     return None
 
 
+def _preferred(query: RouteQuery, contenders: list[Contender], scored: list[Scored]) -> list[Scored]:
+    """Return the scores with what the request is before all that is known of the targets."""
+    groups = query.preference.groups
+    if not groups:
+        return scored
+    return [
+        _behind(_group_of(contender.health.target, groups), each)
+        for contender, each in zip(contenders, scored, strict=True)
+    ]
+
+
+def _group_of(target: TargetName, groups: tuple[tuple[TargetName, ...], ...]) -> int:
+    return next((number for number, group in enumerate(groups) if target in group), len(groups))
+
+
+def _behind(group: int, scored: Scored) -> Scored:
+    score, terms = scored
+    terms["group"] = float(group)
+    return score + group * _GROUP, terms
+
+
 def _reason(
     query: RouteQuery,
+    strategy: OrdersTargets,
     choice: tuple[Contender | None, dict[str, float], TargetName | None],
     seen: list[Candidate],
     now: float,
@@ -117,18 +152,4 @@ def _reason(
         return f"{primary} is passed over: {why}"
     if best.health.standing is Standing.PROBATION:
         return "a trial after its cooldown"
-    strategy = query.workload.strategy
-    return _lowest(terms) if strategy is Strategy.LOWEST_LATENCY else _REASONS[strategy]
-
-
-def _lowest(terms: Mapping[str, float]) -> str:
-    if "unknown" in terms:
-        return "nothing is known of it yet"
-    return f"lowest latency, {terms['expected_s'] * 1e3:.0f} ms expected"
-
-
-_REASONS: Final = {
-    Strategy.PRIORITY: "first in order",
-    Strategy.ROUND_ROBIN: "its turn",
-    Strategy.WEIGHTED: "drawn by weight",
-}
+    return "; ".join(filter(None, (query.preference.why, strategy.reason(terms))))

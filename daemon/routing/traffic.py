@@ -10,7 +10,7 @@ from daemon.routing.latency import Silence
 from daemon.routing.leases import Choice, Departure, DispatcherView, RouteQuery
 from daemon.routing.policy import Routes
 from daemon.routing.selection import Load
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from daemon.routing.tally import Held, Tally
 from state.standing import HealthSnapshot, TargetHealth
 from state.targets import TargetName

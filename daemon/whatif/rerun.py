@@ -14,7 +14,7 @@ from daemon.routing.leases import Choice, RouteQuery
 from daemon.routing.naming import UnknownModel, resolve
 from daemon.routing.policy import Strategy
 from daemon.routing.selection import choose, earliest_ready
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from daemon.routing.traffic import Traffic
 from daemon.whatif.course import Course
 from daemon.whatif.endings import Result, refused
@@ -93,7 +93,7 @@ class Rerun:
         health = self.snapshot(now).targets.get(target) or TargetHealth(target=target)
         self._traffic.depart(ticket, choice, query, health, now)
         workload = query.workload
-        if workload.strategy is Strategy.ROUND_ROBIN and target in workload.targets:
+        if workload.strategy == Strategy.ROUND_ROBIN and target in workload.targets:
             self._turns[workload.name] = workload.targets.index(target) + 1
         whole_s = answer.ok_s if answer.failing < 1.0 else answer.failed_s
         if answer.failing < 1.0:

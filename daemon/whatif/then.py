@@ -23,7 +23,7 @@ class _Workload(msgspec.Struct, frozen=True):
     """The rules of then; what is not named here makes no difference to a replay."""
 
     targets: tuple[TargetName, ...]
-    strategy: Strategy = Strategy.LOWEST_LATENCY
+    strategy: str = Strategy.LOWEST_LATENCY.value
     weights: tuple[float, ...] = ()
     fallback_on: tuple[Fault, ...] = DEFAULT_FALLBACK_ON
     max_attempts: int = 3

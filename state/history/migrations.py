@@ -21,7 +21,7 @@ APPLICATION_ID: Final = 0x46414952
 BUSY_S: Final = 1.0
 """Seconds to wait for another connection's lock before giving up for this time."""
 
-_STEPS: Final = ("schema.sql", "step2.sql", "step3.sql")
+_STEPS: Final = ("schema.sql", "step2.sql", "step3.sql", "step4.sql")
 """One file per version: step n brings version n - 1 to n. A step that has been released is never edited."""
 SCHEMA_VERSION: Final = len(_STEPS)
 _FILE_MODE: Final = 0o640

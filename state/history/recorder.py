@@ -18,6 +18,7 @@ import msgspec
 
 from state.errors import HistoryError
 from state.history.backlog import Backlog
+from state.history.charges import BudgetRow, ComparisonRow, ReservationRow, ReviewRow, VerdictRow
 from state.history.retention import EVERY_S, Chore, chores
 from state.history.rows import (
     AlertRow,
@@ -198,6 +199,11 @@ class Recorder:
                 | OperationRow()
                 | AlertRow()
                 | EstimateRow()
+                | ReservationRow()
+                | BudgetRow()
+                | ComparisonRow()
+                | ReviewRow()
+                | VerdictRow()
             ):
                 self._backlog.add(message)
             case _:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from state.faults import Fault
+from state.history.charges import Charged, ChargeRow
 from state.latency.belief import Belief
 from state.mailbox import Reply
 from state.outcome import Outcome, ProbeKind, Usage
@@ -70,8 +71,14 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float
     usage: Usage = Usage()
     cost_usd: float | None = None
+    """Of all its attempts; None where that of one is unknown."""
+    best_usd: float | None = None
+    """What the same tokens would have cost at the workload's costliest target."""
     team: str | None = None
     user: str | None = None
+    purpose: str = "client"
+    label: str | None = None
+    """What routing took it for: a tier, a task, `canary`."""
     streamed: bool = False
     client_retry: int | None = None
     """How often the client itself had tried before, where it said so."""
@@ -89,6 +96,11 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     hedge: bool = False
     """Whether it was sent beside one that said nothing."""
+    charged: Charged = Charged()
+    cost_usd: float | None = None
+    """None where it is unknown."""
+    cost_estimated: bool = False
+    """Whether the provider counted nothing, and the cost is a guess."""
 
 
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +134,8 @@ class FallbackRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     after_s: float
     """Seconds between the request's arrival and the step."""
+    cost_usd: float | None = None
+    """What the target that was left had cost by then."""
 
 
 class TransitionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,5 +198,6 @@ RecorderMessage = (
     | OperationRow
     | AlertRow
     | EstimateRow
+    | ChargeRow
     | FlushRequested
 )

@@ -6,13 +6,21 @@ that is no number), so that no client and no provider can write a row that the f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
 from state.faults import Fault
+from state.history.charges import (
+    CHARGE_COLUMNS,
+    BudgetRow,
+    ChargeRow,
+    ComparisonRow,
+    ReservationRow,
+    ReviewRow,
+    VerdictRow,
+)
 from state.history.rows import (
     AlertRow,
     AttemptRow,
@@ -24,8 +32,9 @@ from state.history.rows import (
     RequestRow,
     TransitionRow,
 )
+from state.history.stored import Values, charge_values, charged_values, count, ms, text, unix_ms, unix_ms_or_none
 from state.latency.forecast import forecast_of
-from state.outcome import Outcome
+from state.outcome import Outcome, Usage
 
 __all__ = ["INSERTS", "Gap", "Inserts", "Row", "SampledDecision", "Values", "inserts_of", "outcome_word"]
 
@@ -63,9 +72,9 @@ Row: TypeAlias = (
     | OperationRow
     | AlertRow
     | EstimateRow
+    | ChargeRow
     | Gap
 )
-Values: TypeAlias = tuple[str | int | float | bytes | None, ...]
 Inserts: TypeAlias = dict[str, list[Values]]
 """Values to insert, by the name of their table."""
 
@@ -73,18 +82,20 @@ _COLUMNS: Final = {
     "probe": "at_ms, target, kind, outcome, fault, status, reason, first_byte_ms, latency_ms, retry_after_ms, cost_usd",
     "request": "at_ms, request_id, workload, primary_target, served_by, attempts, outcome, fault, status, degraded, "
     "streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user, "
-    "client_retry",
+    "client_retry, purpose, label, cached_tokens, best_usd",
     "attempt": "at_ms, request_id, number, target, outcome, fault, status, reason, streamed, first_byte_ms, "
-    "latency_ms, retry_after_ms, blame, hedge",
+    "latency_ms, retry_after_ms, blame, hedge, workload, team, user, purpose, prompt_tokens, completion_tokens, "
+    "cached_tokens, cache_write_tokens, cost_usd, cost_estimated",
     "decision": "at_ms, request_id, number, chosen, strategy, reason, candidates, seed, setting, code, sampled_of",
-    "fallback": "at_ms, request_id, workload, from_target, to_target, fault, status, reason, after_ms",
+    "fallback": "at_ms, request_id, workload, from_target, to_target, fault, status, reason, after_ms, cost_usd",
     "transition": "at_ms, target, before, after, cause, until_ms, ejections",
     "operation": "at_ms, verb, target, by, reason, until_ms",
     "alert": "at_ms, kind, workload, target, message",
     "estimate": "at_ms, target, first_ms, tokens_per_second, belief",
     "gap": "at_ms, from_ms, to_ms, count, cause",
+    **CHARGE_COLUMNS,
 }
-_REPLACED: Final = {"estimate"}
+_REPLACED: Final = {"estimate", "budget"}
 """Tables that keep only the newest row of each key."""
 INSERTS: Final = {
     table: f"INSERT OR {'REPLACE' if table in _REPLACED else 'IGNORE'} INTO {table} ({columns}) "  # noqa: S608 - ours
@@ -94,7 +105,6 @@ INSERTS: Final = {
 """One statement per table. `OR IGNORE`: one row that the schema refuses must not hold up all others; it is counted."""
 
 _INT64: Final = 2**63
-_FARTHEST_MS: Final = math.nextafter(_INT64, 0.0)
 
 
 def outcome_word(outcome: Outcome) -> str:
@@ -118,7 +128,7 @@ def inserts_of(rows: Iterable[Row], offset_s: float) -> Inserts:
 
 
 def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: C901, PLR0911 - one return per table
-    at_ms = _unix_ms(row.at, offset_s)
+    at_ms = unix_ms(row.at, offset_s)
     match row:
         case AttemptRow():
             return "attempt", (at_ms, *_attempt(row))
@@ -131,19 +141,22 @@ def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: C901, PLR
         case FallbackRow():
             return "fallback", (at_ms, *_fallback(row))
         case TransitionRow():
-            until_ms = _unix_ms_or_none(row.until, offset_s)
-            cause = _text(row.cause)
+            until_ms = unix_ms_or_none(row.until, offset_s)
+            cause = text(row.cause)
             return "transition", (at_ms, row.target, row.before.value, row.after.value, cause, until_ms, row.ejections)
         case OperationRow():
-            until_ms = _unix_ms_or_none(row.until, offset_s)
-            return "operation", (at_ms, row.verb, row.target, _text(row.by), _text(row.reason), until_ms)
+            until_ms = unix_ms_or_none(row.until, offset_s)
+            return "operation", (at_ms, row.verb, row.target, text(row.by), text(row.reason), until_ms)
         case AlertRow():
-            return "alert", (at_ms, row.kind, row.workload and _text(row.workload), row.target, _text(row.message))
+            return "alert", (at_ms, row.kind, row.workload and text(row.workload), row.target, text(row.message))
         case EstimateRow():
             return "estimate", (at_ms, row.target, *_estimate(row))
+        case ReservationRow() | BudgetRow() | ComparisonRow() | ReviewRow() | VerdictRow():
+            table, values = charge_values(row)
+            return table, (at_ms, *values)
         case Gap():
-            first_ms, last_ms = _unix_ms(row.first_at, offset_s), _unix_ms(row.last_at, offset_s)
-            return "gap", (at_ms, first_ms, last_ms, row.count, _text(row.cause))
+            first_ms, last_ms = unix_ms(row.first_at, offset_s), unix_ms(row.last_at, offset_s)
+            return "gap", (at_ms, first_ms, last_ms, row.count, text(row.cause))
         case _:
             assert_never(row)
 
@@ -151,19 +164,33 @@ def _stored(row: Row, offset_s: float) -> tuple[str, Values]:  # noqa: C901, PLR
 def _attempt(row: AttemptRow) -> Values:
     outcome = row.outcome
     return (
-        _text(row.request_id),
+        text(row.request_id),
         row.number,
         row.target,
         outcome_word(outcome),
         outcome.fault and outcome.fault.value,
         outcome.status,
-        _text(outcome.reason),
+        text(outcome.reason),
         int(outcome.streamed),
-        _ms(outcome.first_byte_s),
-        _ms(outcome.latency_s) or 0.0,
-        _ms(outcome.retry_after_s),
+        ms(outcome.first_byte_s),
+        ms(outcome.latency_s) or 0.0,
+        ms(outcome.retry_after_s),
         outcome.blame and outcome.blame.value,
         int(row.hedge),
+        *charged_values(row.charged),
+        *_tokens(outcome.usage),
+        row.cost_usd,
+        int(row.cost_estimated),
+    )
+
+
+def _tokens(usage: Usage) -> Values:
+    written = (usage.cache_write_tokens or 0) + (usage.cache_write_1h_tokens or 0)
+    return (
+        count(usage.prompt_tokens),
+        count(usage.completion_tokens),
+        count(usage.cached_tokens),
+        count(written or usage.cache_write_tokens),
     )
 
 
@@ -175,18 +202,18 @@ def _probe(row: ProbeRow) -> Values:
         outcome_word(outcome),
         outcome.fault and outcome.fault.value,
         outcome.status,
-        _text(outcome.reason),
-        _ms(outcome.first_byte_s),
-        _ms(outcome.latency_s) or 0.0,
-        _ms(outcome.retry_after_s),
+        text(outcome.reason),
+        ms(outcome.first_byte_s),
+        ms(outcome.latency_s) or 0.0,
+        ms(outcome.retry_after_s),
         row.cost_usd,
     )
 
 
 def _request(row: RequestRow) -> Values:
     return (
-        _text(row.request_id),
-        _text(row.workload),
+        text(row.request_id),
+        text(row.workload),
         row.primary_target,
         row.served_by,
         row.attempts,
@@ -195,14 +222,18 @@ def _request(row: RequestRow) -> Values:
         row.status,
         row.degraded,
         int(row.streamed),
-        _ms(row.first_byte_s),
-        _ms(row.latency_s) or 0.0,
-        _count(row.usage.prompt_tokens),
-        _count(row.usage.completion_tokens),
+        ms(row.first_byte_s),
+        ms(row.latency_s) or 0.0,
+        count(row.usage.prompt_tokens),
+        count(row.usage.completion_tokens),
         row.cost_usd,
-        row.team and _text(row.team),
-        row.user and _text(row.user),
-        _count(row.client_retry),
+        row.team and text(row.team),
+        row.user and text(row.user),
+        count(row.client_retry),
+        row.purpose,
+        row.label and text(row.label),
+        count(row.usage.cached_tokens),
+        row.best_usd,
     )
 
 
@@ -210,48 +241,24 @@ def _decision(row: DecisionRow) -> Values:
     candidates = row.candidates.decode("utf-8", "replace")
     seed = (row.seed + _INT64) % (2 * _INT64) - _INT64
     setting = row.setting.packed() if row.setting is not None else None
-    choice = (row.number, row.chosen, row.strategy, _text(row.reason), candidates, seed)
-    return (_text(row.request_id), *choice, setting, row.code)
+    choice = (row.number, row.chosen, row.strategy, text(row.reason), candidates, seed)
+    return (text(row.request_id), *choice, setting, row.code)
 
 
 def _estimate(row: EstimateRow) -> Values:
     forecast = forecast_of(row.belief.estimator)
-    return _ms(forecast.first_s), round(1.0 / forecast.token_s, 3), row.belief.as_json()
+    return ms(forecast.first_s), round(1.0 / forecast.token_s, 3), row.belief.as_json()
 
 
 def _fallback(row: FallbackRow) -> Values:
     return (
-        _text(row.request_id),
-        _text(row.workload),
+        text(row.request_id),
+        text(row.workload),
         row.from_target,
         row.to_target,
         row.fault and row.fault.value,
         row.status,
-        _text(row.reason),
-        _ms(row.after_s) or 0.0,
+        text(row.reason),
+        ms(row.after_s) or 0.0,
+        row.cost_usd,
     )
-
-
-def _unix_ms(at: float, offset_s: float) -> int:
-    """Return Unix milliseconds, at most what 64 bits hold, and 0 for what is no time."""
-    unix_ms = (at + offset_s) * 1000
-    if math.isnan(unix_ms):
-        return 0
-    return round(max(-_FARTHEST_MS, min(_FARTHEST_MS, unix_ms)))
-
-
-def _unix_ms_or_none(at: float | None, offset_s: float) -> int | None:
-    return None if at is None or not math.isfinite(at) else _unix_ms(at, offset_s)
-
-
-def _ms(seconds: float | None) -> float | None:
-    """Return milliseconds to the microsecond, None for what is no length of time."""
-    return None if seconds is None or not 0.0 <= seconds < math.inf else round(seconds * 1000, 3)
-
-
-def _count(number: int | None) -> int | None:
-    return None if number is None or not 0 <= number < _INT64 else number
-
-
-def _text(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

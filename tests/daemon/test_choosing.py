@@ -15,7 +15,7 @@ from daemon.routing.leases import DispatcherView, RouteQuery
 from daemon.routing.naming import UnknownModel, known_names, resolve
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.selection import Load, choose, earliest_ready
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.faults import DEFAULT_FALLBACK_ON, Fault

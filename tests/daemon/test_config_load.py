@@ -96,7 +96,7 @@ def test_the_contracts_own_example_loads(tmp_path: Path) -> None:
     (tmp_path / "anthropic").chmod(0o600)
     loaded = _load(tmp_path, _CONTRACT, CREDENTIALS_DIRECTORY=str(tmp_path), **_KEYS)
     workload = loaded.workloads["support-chat"]
-    assert workload.strategy is Strategy.LOWEST_LATENCY
+    assert workload.strategy == Strategy.LOWEST_LATENCY
     assert Fault.QUOTA in workload.fallback_on
     assert loaded.providers["openai"].timeouts.total == 600
     assert loaded.providers["anthropic"].api_key.value == "sk-ant"
@@ -131,7 +131,9 @@ def test_five_mistakes_are_five_lines_in_the_order_of_the_file(tmp_path: Path) -
         (_BASE.replace("one/n", "one/m"), 7, "named twice"),
         (_BASE + "weights = [1, 2]\n", 8, "weights only mean something"),
         (_BASE + 'strategy = "weighted"\nweights = [1]\n', 9, "one number above 0 for each"),
-        (_BASE + 'strategy = "cheapest"\n', 8, "not available in this version"),
+        (_BASE + 'strategy = "cheepest"\n', 8, "did you mean cheapest?"),
+        (_BASE + "seconds_per_dollar = -1\n", 8, "give seconds, at least 0"),
+        (_BASE + 'strategy = "priority"\nseconds_per_dollar = 100\n', 9, "weighs money against time"),
         (_BASE + 'compatibility = "translate"\n', 8, "not available in this version"),
         (_BASE + 'degraded = { mode = "static" }\n', 8, "needs a message"),
         (_BASE + 'degraded = { mode = "cache", messages = { timeuot = "x" } }\n', 8, "did you mean timeout"),

@@ -9,7 +9,7 @@ import pytest
 from daemon.routing.leases import RouteQuery
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from daemon.routing.selection import choose
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from daemon.routing.traffic import Traffic
 from probes.policy import Dialect
 from probes.surfaces import Surface

@@ -112,7 +112,9 @@ def test_a_lease_carries_its_setting_and_a_preview_none() -> None:
 def test_the_fingerprint_covers_all_that_choosing_imports() -> None:
     """Law: whatever is changed in what decides, rows say that other code made them."""
     decides = {f"{package}.{name.removesuffix('.py')}" for package, names in DECIDES.items() for name in names}
-    for package, name in (("daemon.routing", "selection.py"), ("daemon.routing", "strategies.py")):
+    deciding = ("estimated.py", "known.py", "plain.py", "strategy.py")
+    places = (("daemon.routing", "selection.py"), *(("daemon.routing.strategies", name) for name in deciding))
+    for package, name in places:
         tree = ast.parse(resources.files(package).joinpath(name).read_text())
         modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         ours = {module for module in modules if module and module.split(".")[0] in {"daemon", "probes", "state"}}

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from daemon.routing.latency import Contender, Silence, by_latency, patience_s
 from daemon.routing.leases import Candidate, Choice, RouteQuery
 from daemon.routing.policy import Strategy, Workload
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from daemon.routing.tally import Tally
 from daemon.routing.traffic import Traffic, allowance_s
 from probes.surfaces import Surface

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from daemon.routing.latency import Silence
 from daemon.routing.leases import Candidate, RouteQuery, UnderWay
-from daemon.routing.policy import Routes, TargetPlace, Workload
+from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.selection import Load
-from daemon.routing.strategies import Turn
+from daemon.routing.strategies.strategy import Turn
 from probes.dialects.needs import Needs
 from probes.policy import Abilities
 from state.durations import Seconds
@@ -97,9 +97,9 @@ def _quota(left: float, ordinal: int, at: float) -> Quota:
 def _routes(times: st.SearchStrategy[float]) -> st.SearchStrategy[Routes]:
     lacks = st.sets(st.sampled_from(_FEATURES)).map(tuple)
     abilities = st.just(Abilities()) | _every(Abilities, times, lacks=lacks)
-    tiers = st.lists(_every(PriceTier, times), max_size=2).map(tuple)
-    shared = {"abilities": abilities, "price": st.none() | _every(Price, times, tiers=tiers)}
-    places = {name: _every(TargetPlace, times, provider=st.just(provider_of(name)), **shared) for name in TARGETS}
+    tiers = st.lists(_every(PriceTier, times, above=_COUNTS), max_size=2).map(tuple)
+    known = {"abilities": abilities, "price": st.none() | _every(Price, times, tiers=tiers)}
+    places = {name: _every(TargetPlace, times, provider=st.just(provider_of(name)), **known) for name in TARGETS}
     return _every(Routes, times, workloads=st.just({}), places=st.fixed_dictionaries({}, optional=places))
 
 
@@ -107,7 +107,8 @@ def _workloads(times: st.SearchStrategy[float]) -> st.SearchStrategy[Workload]:
     """Return workloads over some of the targets, in any order, with a weight for each or none at all."""
     targets = st.permutations(TARGETS).map(tuple)
     weights = st.tuples(*[st.floats(0.01, 100)] * len(TARGETS))
-    whole = _every(Workload, times, targets=targets, weights=st.just(()) | weights)
+    strategies = st.sampled_from([each.value for each in Strategy])
+    whole = _every(Workload, times, targets=targets, weights=st.just(()) | weights, strategy=strategies)
     return st.builds(_shortened, whole, st.integers(1, len(TARGETS)))
 
 

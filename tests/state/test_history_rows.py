@@ -58,7 +58,7 @@ def stored(tmp_path: Path, *rows: Any) -> sqlite3.Connection:
 def in_memory() -> sqlite3.Connection:
     """Return an empty history that costs no file."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for step in ("schema.sql", "step2.sql", "step3.sql"):
+    for step in ("schema.sql", "step2.sql", "step3.sql", "step4.sql"):
         connection.executescript(resources.files("state.history").joinpath(step).read_text())
     return connection
 
