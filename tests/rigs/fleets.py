@@ -98,8 +98,8 @@ def _routes(times: st.SearchStrategy[float]) -> st.SearchStrategy[Routes]:
     lacks = st.sets(st.sampled_from(_FEATURES)).map(tuple)
     abilities = st.just(Abilities()) | _every(Abilities, times, lacks=lacks)
     tiers = st.lists(_every(PriceTier, times, above=_COUNTS), max_size=2).map(tuple)
-    known = {"abilities": abilities, "price": st.none() | _every(Price, times, tiers=tiers)}
-    places = {name: _every(TargetPlace, times, provider=st.just(provider_of(name)), **known) for name in TARGETS}
+    shared = {"abilities": abilities, "price": st.none() | _every(Price, times, tiers=tiers)}
+    places = {name: _every(TargetPlace, times, provider=st.just(provider_of(name)), **shared) for name in TARGETS}
     return _every(Routes, times, workloads=st.just({}), places=st.fixed_dictionaries({}, optional=places))
 
 
