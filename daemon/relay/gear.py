@@ -58,6 +58,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Where the text that goes to the client is collected, where somebody needs it."""
     began: Callable[[Outcome], None] | None = None
     """Who hears at once that a stream has begun, and what its head told."""
+    unasked: bytes | None = None
+    """The body as the client sent it, where its stream is asked for its usage besides; None where it is not."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
