@@ -23,8 +23,8 @@ _HOUR_MS: Final = 3_600_000
 _NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 """Unix milliseconds, by SQLite's clock."""
 _REQUEST: Final = (
-    "at_ms, id, request_id, workload, outcome, fault, attempts, streamed, latency_ms, prompt_tokens, completion_tokens, "
-    "cost_usd"
+    "at_ms, id, request_id, workload, outcome, fault, attempts, streamed, latency_ms, "
+    "prompt_tokens, completion_tokens, cost_usd"
 )
 _ATTEMPT: Final = (
     "at_ms, id, request_id, number, target, fault, status, streamed, first_byte_ms, latency_ms, retry_after_ms"
