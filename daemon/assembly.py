@@ -26,6 +26,10 @@ from daemon.faces.front import Front
 from daemon.faces.vitals import Vitals
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.ledger import Ledger, Moment
+from daemon.limits.policy import Limits
+from daemon.limits.till import Till
+from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.curfew import Curfew
@@ -42,6 +46,7 @@ from probes.prober import Prober, ProberMessage, ProvidersReplaced, Traffic
 from probes.wire import Wires
 from state.history.recorder import Recorder
 from state.history.rows import RecorderMessage
+from state.history.spending import Spending
 from state.mailbox import Mailbox
 from state.messages import RegistryMessage
 from state.registry import Registry
@@ -89,6 +94,8 @@ class Past(msgspec.Struct, frozen=True):
     remembered: Mapping[TargetName, Remembered]
     load: Callable[[], Configuration]
     """Reads the configuration anew. Raises ConfigError where it is invalid."""
+    spending: Spending = Spending()
+    """What the history knows of money."""
     spent: tuple[Spent, ...] = ()
     """What canaries have cost within the last day."""
 
@@ -124,6 +131,14 @@ class Assembly:
         self.rehearsals = Rehearsals()
         self.alarm = Alarm(self._alert_policy, boxes.herald.address, boxes.recorder.address, self.clock)
         self.herald = Herald(boxes.herald, self._alert_policy, time.time, VERSION)
+        self.till = Till(
+            Ledger(Limits()),
+            boxes.recorder.address,
+            lambda: Moment(self.clock(), time.time()),
+            Watching(self.metrics, self.alarm),
+        )
+        self.till.replace(configuration.limits)
+        self.till.recall(past.spending)
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         luck = random.Random(seed)  # noqa: S311 - jitter
         traffic = Traffic(self.dispatcher.sight, past.spent)
@@ -136,6 +151,7 @@ class Assembly:
             recorder=boxes.recorder.address,
             wires=self.wires,
             metrics=self.metrics,
+            till=self.till,
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
         self.front = self._front()
@@ -180,7 +196,16 @@ class Assembly:
             providers = self.in_force.configuration.providers
             forms = self.in_force.forms
             return Surroundings(
-                self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf, self.curfew, self.in_force.prices
+                self.desk,
+                gear,
+                witnesses,
+                providers,
+                forms,
+                self.rehearsals,
+                shelf,
+                self.curfew,
+                self.till,
+                self.in_force.prices,
             )
 
         return Front(
