@@ -24,7 +24,7 @@ BUSY_S: Final = 1.0
 _STEPS: Final = ("schema.sql", "step2.sql", "step3.sql", "step4.sql")
 """One file per version: step n brings version n - 1 to n. A step that has been released is never edited."""
 SCHEMA_VERSION: Final = len(_STEPS)
-_VIEWS: Final = ("views.sql", "spending.sql")
+_VIEWS: Final = ("views.sql", "bills.sql")
 """Made anew behind the last step."""
 _FILE_MODE: Final = 0o640
 _FOLDER_MODE: Final = 0o750

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from state.history.spending import KEPT_S
 from state.policy import HistoryPolicy
 
 __all__ = ["EVERY_S", "Chore", "chores"]
@@ -111,16 +112,17 @@ _SPARED: Final = {
       SELECT 1 FROM operation AS newer
       WHERE newer.target = old.target AND newer.verb IN ('drain', 'resume') AND newer.id > old.id))""",
 }
-# What was set aside for an attempt that has no row was perhaps spent: a restart counts it, within the longest period.
+# What was set aside for an attempt that has no row is perhaps spent: a restart books it, and gives it one.
 _SETTLE: Final = """
 DELETE FROM reservation WHERE (request_id, number) IN (
-  SELECT request_id, number FROM reservation AS old WHERE at_ms < :before_ms AND EXISTS (
-    SELECT 1 FROM attempt WHERE attempt.request_id = old.request_id AND attempt.number = old.number) LIMIT :slice)"""
+  SELECT request_id, number FROM reservation AS old WHERE at_ms < :before_ms AND (usd = 0.0 OR EXISTS (
+    SELECT 1 FROM attempt WHERE attempt.request_id = old.request_id AND attempt.number = old.number)) LIMIT :slice)"""
 _RAW: Final = (
     *("probe", "request", "attempt", "fallback", "transition", "operation", "alert"),
     *("comparison", "review", "verdict"),
 )
 _QUARTERS: Final = ("spend", "saving")
+"""Kept for as long as budgets look back, whatever the policy says of roll-ups."""
 
 
 def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
@@ -141,7 +143,7 @@ def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
         _delete("run", rows),
         Chore(("DELETE FROM reservation WHERE at_ms < :before_ms",), {"before_ms": rollups}),
         *(_delete_rollups(table, "hour_ms", rollups) for table in ("evidence_hour", "latency_hour")),
-        *(_delete_rollups(table, "quarter_ms", rollups) for table in _QUARTERS),
+        *(_delete_rollups(table, "quarter_ms", min(rollups, now_ms - KEPT_S * 1000)) for table in _QUARTERS),
     )
 
 

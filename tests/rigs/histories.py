@@ -204,7 +204,7 @@ def _every_charge(at: float, charged: Charged) -> tuple[Any, ...]:
 def in_memory() -> sqlite3.Connection:
     """Return an empty history that costs no file."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for step in ("schema.sql", "step2.sql", "step3.sql", "step4.sql", "views.sql", "spending.sql"):
+    for step in ("schema.sql", "step2.sql", "step3.sql", "step4.sql", "views.sql", "bills.sql"):
         connection.executescript(resources.files("state.history").joinpath(step).read_text())
     return connection
 

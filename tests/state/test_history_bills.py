@@ -179,12 +179,22 @@ def test_roll_ups_of_money_go_with_the_others(history: sqlite3.Connection) -> No
         assert rows(history, "SELECT count(*) FROM spend") == rows(history, "SELECT count(*) FROM saving") == [(left,)]
 
 
+def test_what_budgets_look_back_on_is_kept_however_short_roll_ups_are(history: sqlite3.Connection) -> None:
+    """A month's budget must not start anew because somebody wants a small file."""
+    fill(history, (charge(NOON, 1.0),))
+    short = HistoryPolicy(keep_rows=Seconds(60), keep_rollups=Seconds(60))
+    perform_chores(history, short, NOON + 31 * DAY)
+    assert rows(history, "SELECT usd FROM spend_daily") == [(1.0,)]
+    perform_chores(history, short, NOON + 33 * DAY)
+    assert rows(history, "SELECT usd FROM spend_daily") == []
+
+
 def test_a_reservation_goes_once_its_attempt_is_written_and_else_stays(history: sqlite3.Connection) -> None:
-    """One whose attempt was killed with the daemon is money that may have been spent."""
+    """One whose attempt was killed with the daemon is money that may have been spent; one taken back is none."""
     mine = ReservationRow(at=NOON, request_id="r", number=1, target=STEADY, charged=SEARCH, usd=0.5)
-    fill(history, (mine, replace(mine, number=2), charge(NOON + 1, 0.25)))
+    fill(history, (mine, replace(mine, number=2), charge(NOON + 1, 0.25), replace(mine, number=3, usd=0.0)))
     perform_chores(history, FOREVER, NOON + 200)
-    assert rows(history, "SELECT count(*) FROM reservation") == [(2,)]
+    assert rows(history, "SELECT count(*) FROM reservation") == [(3,)]
     perform_chores(history, FOREVER, NOON + 400)
     assert rows(history, "SELECT request_id, number, usd FROM reservation") == [("r", 2, 0.5)]
     perform_chores(history, FOREVER, NOON + 401 * DAY)
