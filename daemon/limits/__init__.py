@@ -1,0 +1,1 @@
+"""Who may use how much: callers, and the limits that hold for them."""
