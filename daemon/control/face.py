@@ -19,13 +19,13 @@ from daemon.control.operating import (
     Controls,
     Operating,
     Problem,
-    caller_of,
     existing_target,
     json_body,
     problem,
 )
 from daemon.control.previewing import previewed
 from daemon.control.reporting import Report, Reporting
+from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import RefusalKind, problem_body
 from daemon.in_force import InForce
 from state.errors import HistoryError
@@ -76,7 +76,7 @@ class ControlFace:
                 answer = await self._sql(await json_body(request, _Sql))
             case "POST", ["report"]:
                 report = await json_body(request, Report)
-                answer = self._reporting.take(report, caller_of(request), await self._controls.desk.view())
+                answer = self._reporting.take(report, peer_behind(request), await self._controls.desk.view())
             case "POST", ["mock-fault"]:
                 answer = await self._operating.rehearse(request)
             case "POST", ["reload"]:
