@@ -8,16 +8,21 @@ from typing import Final
 
 __all__ = ["BY_FIRST_WORD", "IDEOGRAMS", "LIGHT", "POLITE"]
 
-POLITE: Final = frozenset(
-    "please can could would you kindly hi hello hey ok okay i need want to me help bitte por favor thanks".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+POLITE: Final = _words(
+    "please can could would you kindly hi hello hey ok okay i need want to me help bitte por favor thanks"
 )
 """Words before the verb that says what is to be done."""
-LIGHT: Final = frozenset(
+LIGHT: Final = _words(
     "translate classify extract label tag spell capitalize capitalise convert format sort count list name define "
     "reformat uppercase lowercase correct paraphrase rephrase rewrite shorten identify detect categorize categorise "
     "alphabetize pick fill transcribe proofread give return parse pull remove replace what's who when where is does "
     "which yes what are übersetze nenne korrigiere formuliere klassifiziere was wer wann wo traduis traduisez corrige "
-    "quelle quel qui traduce traduzca cuál quién cuándo lista extrae clasifica reformule".split()
+    "quelle quel qui traduce traduzca cuál quién cuándo lista extrae clasifica reformule"
 )
 """First words of work that is done upon what follows, or asks for a fact: what follows is not instruction."""
 
@@ -38,9 +43,9 @@ _SIGNS: Final[Mapping[str, str]] = MappingProxyType(
         "consistency|concurrent|concurrency|concurrently|deadlock|deadlocks|race|races|lock free|zero downtime|"
         "failover|exactly once|idempotent|idempotency|consensus|raft|paxos|crdt|kubernetes|scalable|fault tolerant|"
         "event sourcing|event driven|replication|partition|partitions|linearizable|serializable|snapshot isolation|"
-        "compiler|allocator|garbage collector|scheduler|kernel|thread safe|backpressure|multi region|oauth|rate limiter|"
-        "pipeline|legacy|verteiltes|verteilte|verteilten|mandantenfähige|distribué|distribuée|distribuido|distribuida|"
-        "microservicios|high availability|disaster recovery|encryption|cryptographic|protocol|throughput|p99",
+        "compiler|allocator|garbage collector|scheduler|kernel|thread safe|backpressure|multi region|oauth|"
+        "rate limiter|pipeline|legacy|verteiltes|verteilte|verteilten|mandantenfähige|distribué|distribuée|"
+        "distribuido|distribuida|microservicios|high availability|disaster recovery|encryption|cryptographic|protocol|throughput|p99",
         "proof": "prove|proof|derive|derivation|show that|theorem|lemma|induction|np hard|np complete|asymptotic|"
         "irrational|converges|convergence|beweise|beweis|zeige dass|démontre|démontrer|démontrez|prouve|demuestra|"
         "demostrar|lower bound|upper bound|invariant|undecidable|halting|bijection|isomorphic|expected number|"
@@ -68,7 +73,7 @@ _SIGNS: Final[Mapping[str, str]] = MappingProxyType(
         "explaining": "explain|describe|summarize|summarise|summary|outline|suggest|how does|how do|how can|how should|"
         "difference|differences|teach|walk me|fasse|zusammenfassung|erkläre|erklär|beschreibe|wie funktioniert|"
         "résume|résumez|explique|expliquez|décris|comment fonctionne|resume|explica|describe|cómo funciona|advice|"
-        "ideas|brainstorm|tips|compare|should i|calculate|solve|berechne|calcule|calcula|bullet points|action items",
+        "ideas|brainstorm|tips|should i|calculate|solve|berechne|calcule|calcula|bullet points|action items",
     }
 )
 IDEOGRAMS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
