@@ -34,6 +34,7 @@ WEIGHTS: Final = {
 """What each sign of the lexicon adds, once."""
 _SPACED: Final = str.maketrans(dict.fromkeys('\t\n\r!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\u2019“”«»¿¡„', " "))
 _QUOTED: Final = re.compile(r"[:\"“”„«`\n]| '")
+_QUOTATION: Final = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|(?<!\w)'[^'\n]{8,}'(?!\w)")
 _FENCE: Final = "```"
 _WHOLE: Final = 700
 """A text up to this many characters is read as instruction throughout."""
@@ -76,13 +77,13 @@ _DEMANDING: Final = frozenset({"design", "reasoning", "trade-offs", "systems", "
 
 
 def _instruction(text: str) -> str:
-    """Return the part of `text` that says what to do, in lower case: its edges, without fenced code."""
+    """Return the part of `text` that says what to do, in lower case: its edges, without fenced code and quotations."""
     if _FENCE in text:
         text = " ".join(text.split(_FENCE)[::2])
     if len(text) > _WHOLE:
         head, _, _ = text[:_EDGE].partition("\n\n")
         text = f"{head}\n{text[-_EDGE:].rpartition(_PARAGRAPH)[2]}"
-    return text.lower()
+    return _QUOTATION.sub(" ", text).lower()
 
 
 _PARAGRAPH: Final = "\n\n"

@@ -45,7 +45,8 @@ _SIGNS: Final[Mapping[str, str]] = MappingProxyType(
         "event sourcing|event driven|replication|partition|partitions|linearizable|serializable|snapshot isolation|"
         "compiler|allocator|garbage collector|scheduler|kernel|thread safe|backpressure|multi region|oauth|"
         "rate limiter|pipeline|legacy|verteiltes|verteilte|verteilten|mandantenfähige|distribué|distribuée|"
-        "distribuido|distribuida|microservicios|high availability|disaster recovery|encryption|cryptographic|protocol|throughput|p99",
+        "distribuido|distribuida|microservicios|high availability|disaster recovery|"
+        "encryption|cryptographic|protocol|throughput|p99",
         "proof": "prove|proof|derive|derivation|show that|theorem|lemma|induction|np hard|np complete|asymptotic|"
         "irrational|converges|convergence|beweise|beweis|zeige dass|démontre|démontrer|démontrez|prouve|demuestra|"
         "demostrar|lower bound|upper bound|invariant|undecidable|halting|bijection|isomorphic|expected number|"
