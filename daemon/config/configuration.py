@@ -8,6 +8,7 @@ import msgspec
 
 from daemon.alerts.policy import AlertPolicy
 from daemon.limits.caller import Caller
+from daemon.limits.policy import Limits
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from probes.policy import Provider
 from state.durations import Seconds
@@ -50,6 +51,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[ClientKey, ...] = ()
     history: HistoryPolicy = HistoryPolicy()
     alerts: AlertPolicy = AlertPolicy()
+    limits: Limits = Limits()
     source: str = ""
     """The files that it came from, or `environment`, or `demo`."""
     warnings: tuple[str, ...] = ()

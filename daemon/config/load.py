@@ -21,10 +21,12 @@ from daemon.config.client_keys import STAND_IN_DIGEST, check_keys, client_key
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
 from daemon.config.files import Document, read_files
+from daemon.config.limiting import check_budgets, check_limits
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest, read_struct
 from daemon.config.secrets import SecretProblem, resolve_secret
 from daemon.config.settings import DaemonSettings, FileSettings, KeySettings, ProviderSettings, WorkloadSettings
+from daemon.limits.policy import BudgetPolicy, LimitPolicy, Limits
 from daemon.routing.policy import Workload
 from probes.policy import Dialect, Provider, Secret
 from state.errors import ConfigError
@@ -38,6 +40,7 @@ _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
     "keys": {"sha256": STAND_IN_DIGEST},
     "providers": {"dialect": Dialect.OPENAI, "models": ("unknown",)},
     "workloads": {"targets": ("unknown/unknown",)},
+    "limits": {},
 }
 """What takes the place of a required key that is missing or wrong, so that the rest of its table is checked too."""
 _Notes = list[tuple[KeyPath, str]]
@@ -72,6 +75,7 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
         keys=tuple(client_key(name, each) for name, each in settings.keys.items()),
         history=settings.history,
         alerts=settings.alerts,
+        limits=Limits(by_name=settings.limits, budgets=settings.budgets),
         source=", ".join(map(str, files)),
         warnings=_lines(document, warnings),
     )
@@ -103,10 +107,16 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     check_alerts(alerts, problems)
     keys = _read_each(KeySettings, table.get("keys", {}), "keys", problems)
     check_keys(keys, problems)
+    limits = _read_each(LimitPolicy, table.get("limits", {}), "limits", problems)
+    check_limits(limits, workloads, problems)
+    budgets = read_struct(BudgetPolicy, table.get("budgets", {}), ("budgets",), problems)
+    check_budgets(budgets, problems)
     return FileSettings(
         version=1,
         alerts=alerts,
         keys=keys,
+        limits=limits,
+        budgets=budgets,
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),
         providers=providers,
         workloads=workloads,

@@ -1,1 +1,1 @@
-"""Who may use how much: callers, and the limits that hold for them."""
+"""Limits and budgets: who may ask how much, and what may be spent."""

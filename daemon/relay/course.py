@@ -51,6 +51,8 @@ class Course:
         self.stronger: TargetName | None = None
         """Whom the workload escalates to, once that is what is left."""
         self._onward: Onward | None = None
+        self.frugal = False
+        """Whether a limit wants it at the cheapest target."""
         self._more_than = 0
         self._outrun: set[TargetName] = set()
         """Who lost a race: tried, and still good for more."""
@@ -118,6 +120,7 @@ class Course:
             streamed=self.call.streamed,
             may_hedge=self.may_hedge,
             tokens=self.tokens,
+            frugal=self.frugal,
         )
 
     def hedge(self, own: Candidate, since: float) -> RouteQuery:

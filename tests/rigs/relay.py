@@ -17,6 +17,10 @@ from daemon.alerts.watch import Alert
 from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.ledger import Ledger, Moment
+from daemon.limits.policy import Limits
+from daemon.limits.till import Till
+from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.calls import Answer, ClientCall, ClientLeft
@@ -34,7 +38,9 @@ from state.durations import Seconds
 from state.history.rows import RecorderMessage
 from state.mailbox import Mailbox
 from state.messages import AttemptCompleted, HealthPublished, RegistryMessage
+from state.prices import Price
 from state.standing import HealthSnapshot, Standing, TargetHealth
+from state.targets import TargetName
 from tests.rigs.hedging import FiguredDispatcher
 from tests.rigs.peers import Peer, Script, peer
 
@@ -100,6 +106,9 @@ class Relay:
         self.answers: Mailbox[AnswerMessage] = Mailbox()
         self.rehearsals = Rehearsals()
         self.curfew = Curfew()
+        self.ledger = Ledger(Limits())
+        self.wall = time.time
+        self.prices: dict[TargetName, Price] = {}
         self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
@@ -133,7 +142,11 @@ class Relay:
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
         forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
         shelf = Shelf(self.answers.address, time.time)
-        around = Surroundings(self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf, self.curfew)
+        watching = Watching(self.metrics, alarm)
+        till = Till(self.ledger, self.rows.address, lambda: Moment(time.monotonic(), self.wall()), watching)
+        around = Surroundings(
+            self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf, self.curfew, till, self.prices
+        )
         return await Session(call, around).run(client or Recorded())
 
     def row(self, kind: type) -> Any:
