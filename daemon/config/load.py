@@ -105,12 +105,12 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     _check_references(table.get("workloads"), _served(named), problems)
     alerts = read_struct(AlertPolicy, table.get("alerts", {}), ("alerts",), problems)
     check_alerts(alerts, problems)
-    keys = _read_each(KeySettings, table.get("keys", {}), "keys", problems)
-    check_keys(keys, problems)
     limits = _read_each(LimitPolicy, table.get("limits", {}), "limits", problems)
     check_limits(limits, workloads, problems)
     budgets = read_struct(BudgetPolicy, table.get("budgets", {}), ("budgets",), problems)
     check_budgets(budgets, problems)
+    keys = _read_each(KeySettings, table.get("keys", {}), "keys", problems)
+    check_keys(keys, problems)
     return FileSettings(
         version=1,
         alerts=alerts,
