@@ -119,6 +119,10 @@ class Findings:
         """Of the requests that are unknown, where they would have gone."""
         self.without_setting = 0
         """Requests of which no choice is recorded: what they needed of a target is not known."""
+        self.unsorted = 0
+        """Requests that are unknown since nobody wrote down what they are: their tier, their task."""
+        self.unjudged = 0
+        """Requests whose answer is taken as good though a cascade would have looked at it."""
 
     @property
     def tables(self) -> list[tuple[str, Tally]]:
@@ -134,5 +138,7 @@ class Findings:
             self.workloads[request.workload] = Tally()
         self.workloads[request.workload].add(result)
         self.without_setting += not request.settings
-        if result.basis is Basis.UNKNOWN:
+        self.unsorted += result.unsorted
+        self.unjudged += result.unjudged
+        if result.basis is Basis.UNKNOWN and not result.unsorted:
             self.unasked[result.unknown_at or ""] += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.whatif.neighbours import Basis
-from daemon.whatif.report import costs_rest_on, lines_of, members_of
+from daemon.whatif.report import costs_rest_on, coverage, lines_of, members_of
 from state.faults import Fault
 from state.outcome import Usage
 from tests.rigs.whatif import Go, Leg, asking, configured, simulated, written
@@ -104,6 +104,14 @@ def test_a_failure_costs_nothing_and_the_answer_after_it_what_it_costs(tmp_path:
     tally = simulated(path, configured(tmp_path, max_attempts=2, one=ONE, two=TWO)).workloads["chat"]
     assert (tally.before.failures, tally.after.failures, tally.costs) == (10, 0, 10)
     assert (tally.cost_before, tally.cost_after) == (0.0, pytest.approx(10 * 0.0001))
+
+
+def test_a_cascade_is_taken_to_be_content_with_its_first_answer_and_says_so(history: Path, tmp_path: Path) -> None:
+    """Without its text nobody can judge an answer: what is told is the least that it may cost."""
+    findings = simulated(history, configured(tmp_path, strategy="cascade", one=ONE, two=TWO))
+    tally = findings.workloads["chat"]
+    assert (tally.first_after, findings.unjudged) == ({"two/m": 10}, 10)
+    assert "the least that they may be" in "\n".join(coverage(findings))
 
 
 def test_copies_and_own_questions_are_evidence_and_nobodys_requests(tmp_path: Path) -> None:
