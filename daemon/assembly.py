@@ -27,7 +27,6 @@ from daemon.faces.vitals import Vitals
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
 from daemon.limits.ledger import Ledger, Moment
-from daemon.limits.policy import Limits
 from daemon.limits.till import Till
 from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
@@ -131,14 +130,7 @@ class Assembly:
         self.rehearsals = Rehearsals()
         self.alarm = Alarm(self._alert_policy, boxes.herald.address, boxes.recorder.address, self.clock)
         self.herald = Herald(boxes.herald, self._alert_policy, time.time, VERSION)
-        self.till = Till(
-            Ledger(Limits()),
-            boxes.recorder.address,
-            lambda: Moment(self.clock(), time.time()),
-            Watching(self.metrics, self.alarm),
-        )
-        self.till.replace(configuration.limits)
-        self.till.recall(past.spending)
+        self.till = self._till(configuration, past)
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         luck = random.Random(seed)  # noqa: S311 - jitter
         traffic = Traffic(self.dispatcher.sight, past.spent)
@@ -156,6 +148,18 @@ class Assembly:
         self.reload = Reload(past.load, self.in_force, audience, simulation)
         self.front = self._front()
 
+    def _till(self, configuration: Configuration, past: Past) -> Till:
+        watching = Watching(self.metrics, self.alarm)
+        till = Till(
+            Ledger(configuration.limits),
+            self.boxes.recorder.address,
+            lambda: Moment(self.clock(), time.time()),
+            watching,
+        )
+        till.replace(configuration.limits)
+        till.recall(past.spending)
+        return till
+
     def _alert_policy(self) -> AlertPolicy:
         return self.in_force.configuration.alerts
 
@@ -164,22 +168,7 @@ class Assembly:
         """Everything that has to be started."""
         return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers, self.herald)
 
-    def _front(self) -> Front:
-        stopping = anyio.Event()
-        controls = Controls(
-            desk=self.desk,
-            registry=self.boxes.registry.address,
-            prober=self.boxes.prober.address,
-            recorder=self.boxes.recorder.address,
-            recorder_state=lambda: self.recorder.state,
-            spent_usd=self.prober.spent_usd,
-            reload=self.reload.by,
-            version=VERSION,
-            started_at=self.clock(),
-            rehearsals=self.rehearsals,
-            alarm=self.alarm,
-            tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
-        )
+    def _around(self) -> Callable[[], Surroundings]:
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
         witnesses = Witnesses(
             registry=self.boxes.registry.address,
@@ -208,8 +197,26 @@ class Assembly:
                 self.in_force.prices,
             )
 
+        return around
+
+    def _front(self) -> Front:
+        stopping = anyio.Event()
+        controls = Controls(
+            desk=self.desk,
+            registry=self.boxes.registry.address,
+            prober=self.boxes.prober.address,
+            recorder=self.boxes.recorder.address,
+            recorder_state=lambda: self.recorder.state,
+            spent_usd=self.prober.spent_usd,
+            reload=self.reload.by,
+            version=VERSION,
+            started_at=self.clock(),
+            rehearsals=self.rehearsals,
+            alarm=self.alarm,
+            tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
+        )
         return Front(
-            ClientFace(self.in_force, around, self.clock),
+            ClientFace(self.in_force, self._around(), self.clock),
             ControlFace(controls, self.in_force, self.clock),
             Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
             stopping,
