@@ -1,4 +1,4 @@
-"""What a history cannot tell of a request, since it holds no text: its difficulty, its task, how good its answer was."""
+"""What a history cannot tell of a request, since it holds no text: how hard it is, what for, how good its answer was."""
 
 from __future__ import annotations
 
