@@ -35,7 +35,10 @@ from daemon.relay.journal import Witnesses
 from daemon.reloading import Audience, Reload
 from daemon.replay.fingerprint import fingerprint
 from daemon.routing.leases import DispatcherMessage
+from daemon.shadow.copies import Copied
+from daemon.shadow.shadows import Shadows
 from daemon.simulation import Simulation
+from daemon.triage.model import ModelClassifier
 from daemon.version import VERSION
 from probes.canaries import Spent
 from probes.prober import Prober, ProberMessage, ProvidersReplaced, Traffic
@@ -55,6 +58,7 @@ _EVIDENCE_WAITING = 10_000
 _ROWS_WAITING = 20_000
 _ANSWERS_WAITING = 1_000
 _ALERTS_WAITING = 100
+_COPIES_WAITING = 32
 
 WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "prober": ("registry",),
@@ -63,7 +67,8 @@ WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "recorder": (),
     "answers": (),
     "herald": (),
-    "session": ("dispatcher", "registry", "recorder", "answers", "herald"),
+    "shadow": ("dispatcher", "registry", "recorder", "answers", "herald"),
+    "session": ("dispatcher", "registry", "recorder", "answers", "herald", "shadow"),
     "control": ("dispatcher", "registry", "prober", "recorder", "herald"),
 }
 """Who posts to whom. It has no circle, so that full mailboxes cannot deadlock."""
@@ -80,6 +85,7 @@ class Mailboxes:
         self.recorder: Mailbox[RecorderMessage] = Mailbox(_ROWS_WAITING)
         self.answers: Mailbox[AnswerMessage] = Mailbox(_ANSWERS_WAITING)
         self.herald: Mailbox[Alert] = Mailbox(_ALERTS_WAITING)
+        self.shadow: Mailbox[Copied] = Mailbox(_COPIES_WAITING)
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -138,6 +144,8 @@ class Assembly:
             metrics=self.metrics,
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
+        self.around = self._surroundings()
+        self.shadows = Shadows(boxes.shadow, self.around)
         self.front = self._front()
 
     def _alert_policy(self) -> AlertPolicy:
@@ -146,7 +154,16 @@ class Assembly:
     @property
     def actors(self) -> tuple[Runs, ...]:
         """Everything that has to be started."""
-        return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers, self.herald)
+        return (
+            self.recorder,
+            self.registry,
+            self.dispatcher,
+            self.prober,
+            self.sweep,
+            self.answers,
+            self.herald,
+            self.shadows,
+        )
 
     def _front(self) -> Front:
         stopping = anyio.Event()
@@ -164,6 +181,15 @@ class Assembly:
             alarm=self.alarm,
             tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
         )
+        return Front(
+            ClientFace(self.in_force, self.around, self.clock),
+            ControlFace(controls, self.in_force, self.clock),
+            Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
+            stopping,
+        )
+
+    def _surroundings(self) -> Callable[[], Surroundings]:
+        """Return what gives the surroundings of the moment: a reload replaces some of them."""
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
         witnesses = Witnesses(
             registry=self.boxes.registry.address,
@@ -173,19 +199,25 @@ class Assembly:
             clock=self.clock,
             code=fingerprint(),
         )
-
         shelf = Shelf(self.boxes.answers.address, time.time)
 
         def around() -> Surroundings:
             providers = self.in_force.configuration.providers
             forms = self.in_force.forms
             return Surroundings(
-                self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf, self.curfew, self.in_force.prices
+                self.desk,
+                gear,
+                witnesses,
+                providers,
+                forms,
+                self.rehearsals,
+                shelf,
+                self.curfew,
+                self.in_force.prices,
+                payers=self.in_force.payers,
+                model=model,
+                shadows=self.boxes.shadow.address,
             )
 
-        return Front(
-            ClientFace(self.in_force, around, self.clock),
-            ControlFace(controls, self.in_force, self.clock),
-            Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
-            stopping,
-        )
+        model = ModelClassifier(lambda: self.in_force.routes, around)
+        return around

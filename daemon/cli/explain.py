@@ -51,7 +51,9 @@ def _tell(story: dict[str, Any]) -> None:
     request, attempts = story["request"], {attempt["number"]: attempt for attempt in story["attempts"]}
     if request is not None:
         retry = f", the client's retry {request['client_retry']}" if request["client_retry"] else ""
-        print(f"{request['request_id']} to {request['workload']} at {request['at']}{retry}")
+        taken = f", taken for {request['label']}" if request["label"] else ""
+        why = f" ({request['purpose']})" if request["purpose"] != "client" else ""
+        print(f"{request['request_id']}{why} to {request['workload']} at {request['at']}{retry}{taken}")
     for decision in story["decisions"]:
         print(f"\n{decision['number']}. {decision['chosen'] or 'nobody'}: {decision['reason']}")
         _candidates(decision["candidates"])

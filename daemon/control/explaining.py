@@ -22,7 +22,7 @@ _LAST: Final = "SELECT request_id FROM request ORDER BY id DESC LIMIT 1"
 _PARTS: Final = {
     "request": "SELECT at, request_id, workload, primary_target, served_by, attempts, outcome, fault, status, "
     "degraded, streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user, "
-    "client_retry FROM request WHERE request_id = '{}' LIMIT 1",
+    "client_retry, purpose, label FROM request WHERE request_id = '{}' LIMIT 1",
     "decisions": "SELECT number, chosen, strategy, reason, candidates, sampled_of FROM decision "
     "WHERE request_id = '{}' ORDER BY id",
     "attempts": "SELECT at, number, target, outcome, fault, blame, status, reason, first_byte_ms, latency_ms, "
