@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill replay story bench-quick hooks clean help
+.PHONY: demo test lint format soak kill replay story bench-quick prices hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -24,7 +24,7 @@ demo: $(RUNTIME)  ## see it work: real traffic, an outage, the fallback, the rec
 	$(BIN)/fairlead demo
 
 test: lint node  ## run every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 lint: $(DEV)  ## check the style, the types and the layers
 	$(BIN)/ruff check .
@@ -50,6 +50,9 @@ story: $(DEV)  ## two minutes of outage, brownout and rate limit: is routing as 
 
 bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy; needs a C compiler
 	$(BIN)/python -m benchmarks.quick
+
+prices: $(DEV)  ## renew the price lists that come with fairlead from the installed genai-prices
+	$(BIN)/python -m probes.pricing.renew $$(date -u +%F)
 
 hooks: $(DEV)  ## run the checks before each commit
 	$(BIN)/pre-commit install

@@ -6,13 +6,17 @@ from enum import StrEnum
 
 import msgspec
 
+from probes.pricing.catalogue import lookup
 from state.durations import Seconds
 from state.policy import HealthPolicy
+from state.prices import Price
 from state.targets import TargetName, target_name
 
 __all__ = ["Abilities", "Dialect", "ProbePolicy", "ProbeSetting", "Provider", "Secret", "Timeouts"]
 
 
+_MOST_TOKENS_PER_BYTE = 10
+"""An image by its URL: a thousand tokens in a hundred bytes."""
 _VOUCH = Seconds(15)
 """The longest that a canary takes to fail, and a little more."""
 
@@ -83,6 +87,10 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     lacks: tuple[str, ...] = ()
     """What it cannot do: images, audio, files, tools, json, json_schema, choices, or a parameter's name."""
 
+    def takes_all_of(self, size: int) -> bool:
+        """Return whether every request of `size` bytes can be taken, whatever is in it."""
+        return not self.lacks and (self.context_window is None or size * _MOST_TOKENS_PER_BYTE <= self.context_window)
+
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One configured account at one base URL, with its secret resolved."""
@@ -104,6 +112,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     status_component: str = ""
     """What the names of the components that count have in them; nothing for the page as a whole."""
 
+    prices: tuple[tuple[str, Price], ...] = ()
+    """By model; `*` stands for all that are not named."""
+    billing: str = ""
+    """Whose bill its use goes on; empty where the configuration does not say."""
+
     @property
     def judged_by(self) -> HealthPolicy:
         """The health policy with what follows from the kind of its probes."""
@@ -111,9 +124,20 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self.health, vouch=_VOUCH) if vouched else self.health
 
     def abilities_of(self, model: str) -> Abilities:
-        """Return what `model` can take."""
+        """Return what `model` can take; the window that the configuration leaves open is the price lists'."""
         known = dict(self.abilities)
-        return known.get(model) or known.get("*") or Abilities()
+        abilities = known.get(model) or known.get("*") or Abilities()
+        if abilities.context_window is not None or (listed := lookup(self.base_url, model)) is None:
+            return abilities
+        return msgspec.structs.replace(abilities, context_window=listed.context_window)
+
+    def price_of(self, model: str) -> Price | None:
+        """Return what `model` costs by the configuration, else by the price lists, None where neither knows it."""
+        known = dict(self.prices)
+        if (price := known.get(model) or known.get("*")) is not None:
+            return price
+        listed = lookup(self.base_url, model)
+        return None if listed is None else listed.price
 
     @property
     def targets(self) -> tuple[TargetName, ...]:

@@ -35,17 +35,28 @@ class Usage(msgspec.Struct, frozen=True):
     """Tokens that a provider says it counted; None where it said nothing."""
 
     prompt_tokens: int | None = None
+    """All of the input, with what came from a cache or went into one."""
     completion_tokens: int | None = None
+    """All of the output, reasoning included."""
     cached_tokens: int | None = None
-    """Of the prompt's, those read from the provider's cache."""
+    """The part of the input that was read from a cache."""
     cache_write_tokens: int | None = None
-    """Of the prompt's, those written to it."""
+    """The part of the input that was written to a cache, for five minutes or as long as the provider likes."""
     cache_write_1h_tokens: int | None = None
-    """Of the prompt's, those written to it for an hour."""
+    """The part of the input that was written to a cache for an hour."""
+    tier: str = ""
+    """The service tier in which the provider says it answered, such as `batch` or `flex`; empty where it said none."""
 
     def plus(self, more: Usage) -> Usage:
-        """Return the tokens of both together."""
-        return Usage(_sum(self.prompt_tokens, more.prompt_tokens), _sum(self.completion_tokens, more.completion_tokens))
+        """Return the tokens of both together, in the tier of the later."""
+        return Usage(
+            _sum(self.prompt_tokens, more.prompt_tokens),
+            _sum(self.completion_tokens, more.completion_tokens),
+            _sum(self.cached_tokens, more.cached_tokens),
+            _sum(self.cache_write_tokens, more.cache_write_tokens),
+            _sum(self.cache_write_1h_tokens, more.cache_write_1h_tokens),
+            more.tier or self.tier,
+        )
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
@@ -72,9 +83,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int | None = None
     """Output tokens, as the provider counted or as their text suggests; None where unknown."""
     usage: Usage = Usage()
-    """What the provider counted."""
+    """What the provider counted for this attempt alone, so far."""
     said: float = 0.0
-    """About how many tokens it had written by the end, where nobody counted."""
+    """About how many output tokens of a stream had come where the provider had not counted them to the end, else 0."""
     at_fault: Blame | None = None
     """Whose failure it was, where that is not the usual one of its fault."""
     reaches: Scope | None = None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from daemon.alerts.policy import AlertPolicy
 from daemon.config.locate import KeyPath
+from daemon.config.pricing import check_prices
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings, WorkloadSettings
 from daemon.routing.policy import Strategy
@@ -52,6 +53,7 @@ def check_providers(providers: Mapping[str, ProviderSettings], problems: Problem
             problems.add((*path, "models"), f"the model {model!r} is named twice")
         check_health((*path, "health"), provider.health, problems)
         _check_status_page(path, provider, problems)
+        check_prices(path, provider, problems)
 
 
 def _check_status_page(path: KeyPath, provider: ProviderSettings, problems: Problems) -> None:

@@ -49,6 +49,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
                 dialect=provider.dialect,
                 max_in_flight=provider.max_in_flight,
                 abilities=provider.abilities_of(split_target(target)[1]),
+                price=provider.price_of(split_target(target)[1]),
+                billing=provider.billing,
             )
             for provider in self.providers.values()
             for target in provider.targets

@@ -200,6 +200,8 @@ def _provider(name: str, settings: ProviderSettings, key: Secret) -> Provider:
         abilities=tuple(settings.abilities.items()),
         status_page=settings.status_page,
         status_component=settings.status_component,
+        prices=tuple(settings.prices.items()),
+        billing=settings.billing,
     )
 
 

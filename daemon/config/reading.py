@@ -77,6 +77,18 @@ def _read(kind: Any, value: object, path: KeyPath, problems: Problems) -> Any:
     if get_origin(kind) is tuple and isinstance(value, list):
         items = tuple(_read(get_args(kind)[0], item, path, problems) for item in value)
         return msgspec.UNSET if msgspec.UNSET in items else items
+    if get_origin(kind) is dict and isinstance(value, Mapping):
+        return _read_entries(get_args(kind)[1], value, path, problems)
+    return _read_plain(kind, value, path, problems)
+
+
+def _read_entries(kind: Any, table: Mapping[str, Any], path: KeyPath, problems: Problems) -> dict[str, Any]:
+    """Return the entries of a table with any keys that are a `kind`, the others noted."""
+    entries = {key: _read_plain(kind, value, (*path, key), problems) for key, value in table.items()}
+    return {key: entry for key, entry in entries.items() if entry is not msgspec.UNSET}
+
+
+def _read_plain(kind: Any, value: object, path: KeyPath, problems: Problems) -> Any:
     try:
         return msgspec.convert(value, kind, dec_hook=decode_special)
     except msgspec.ValidationError as error:

@@ -14,6 +14,7 @@ from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
 from state.durations import Seconds, parse_duration
 from state.faults import DEFAULT_FALLBACK_ON, Fault
 from state.policy import HealthPolicy, HistoryPolicy
+from state.prices import Price
 from state.sizes import ByteSize, parse_size
 
 __all__ = [
@@ -67,6 +68,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """By model; `*` stands for all that are not named."""
     status_page: str = ""
     status_component: str = ""
+    prices: dict[str, Price] = msgspec.field(default_factory=dict)
+    """By model, in dollars; `*` stands for all that are not named."""
+    billing: str = ""
+    """Whose bill its use goes on."""
 
 
 class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

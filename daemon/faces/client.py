@@ -112,7 +112,7 @@ class ClientFace:
             arrived_at=arrival[1],
             deadline=deadline,
             fallback_allowed=headers.get("fairlead-no-fallback", "").lower() not in _YES,
-            choosy=self._in_force.routes.choosy(workload),
+            choosy=self._in_force.routes.choosy(workload, len(body)),
             patience_s=sdk.read_s if streamed else min(sdk.read_s, sdk.whole_s),
             client_retry=sdk.retry,
             max_tokens=envelope.limit,

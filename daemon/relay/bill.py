@@ -9,7 +9,7 @@ import msgspec
 
 from state.faults import Fault
 from state.outcome import Outcome, Usage, Work
-from state.prices import Price, ceiling_of, cost_of
+from state.prices import Price, cost_of, expected_cost
 from state.targets import TargetName
 
 __all__ = ["Bill", "Cost", "cost_of_attempt"]
@@ -80,4 +80,4 @@ def cost_of_attempt(price: Price | None, outcome: Outcome, input_tokens: int) ->
     if counted and (usd := cost_of(price, outcome.usage)) is not None:
         return Cost(usd)
     said = max(outcome.said, float(outcome.tokens or 0))
-    return Cost(ceiling_of(price, outcome.usage.prompt_tokens or input_tokens, said), estimated=True)
+    return Cost(expected_cost(price, outcome.usage.prompt_tokens or input_tokens, said), estimated=True)

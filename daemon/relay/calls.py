@@ -39,7 +39,7 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: float = float("inf")
     """How long the client's SDK waits for bytes, in seconds, where it says so (`x-stainless-read-timeout`)."""
     choosy: bool = False
-    """Whether some target of the workload cannot take every request."""
+    """Whether some target of the workload cannot take every request of this length."""
     client_retry: int | None = None
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
     max_tokens: int | None = None

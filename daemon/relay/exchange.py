@@ -20,7 +20,7 @@ from probes.dialects.streams import StreamReader
 from probes.policy import Provider
 from state.errors import WireError
 from state.faults import Blame, Fault, Scope
-from state.outcome import Outcome
+from state.outcome import Outcome, Usage
 from state.quota import Headroom
 
 __all__ = ["Exchange"]
@@ -46,6 +46,8 @@ class Exchange:
         self._first_byte_s: float | None = None
         self._headroom: Headroom | None = None
         self._headed_at = self._started
+        self._counted: Usage | None = None
+        """What a whole answer says was counted; a stream's reader knows its own."""
         self._passed = False
         self._speaking = False
         """Whether it waits for the client to take what it was given."""
@@ -141,6 +143,7 @@ class Exchange:
         self._first_byte_s = self._gear.clock() - self._started
         content_type = reply.headers.get("content-type", "")
         answer = read_reply(self._call.surface, content_type, body)
+        self._counted = answer.usage
         if answer.diagnosis is not None:
             filtered = answer.diagnosis.fault is Fault.CONTENT_FILTER
             outcome = self._diagnosed(answer.diagnosis, reply)
@@ -149,7 +152,7 @@ class Exchange:
                 return Failed(outcome, reply.status, reply.headers, body)
             return Failed(outcome, repeatable=not looks_like_html(content_type, body))
         return Whole(
-            outcome=msgspec.structs.replace(self._outcome(None, "", reply), tokens=answer.usage.completion_tokens),
+            outcome=self._outcome(None, "", reply),
             status=reply.status,
             headers=reply.headers,
             body=body,
@@ -278,6 +281,7 @@ class Exchange:
 
     def _outcome(self, fault: Fault | None, reason: str, reply: UpstreamReply | None = None) -> Outcome:
         now, headroom = self._gear.clock(), self._headroom
+        usage = self._counted or self._reader.usage
         if headroom is not None:
             headroom = msgspec.structs.replace(headroom, age_s=now - self._headed_at)
         return Outcome(
@@ -288,5 +292,7 @@ class Exchange:
             latency_s=now - self._started,
             headroom=headroom,
             streamed=self._call.streamed,
-            tokens=self._reader.usage.completion_tokens,
+            tokens=usage.completion_tokens,
+            usage=usage,
+            said=self._reader.uncounted,
         )

@@ -151,9 +151,6 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         return self.tiers is not None or bool(self.tasks) or self.canary is not None
 
 
-_ABLE = Abilities()
-
-
 class TargetPlace(msgspec.Struct, frozen=True, kw_only=True):
     """What choosing needs to know of a target besides its health."""
 
@@ -174,8 +171,8 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True):
     workloads: Mapping[str, Workload]
     places: Mapping[TargetName, TargetPlace]
 
-    def choosy(self, workload: Workload) -> bool:
-        """Return whether some target of `workload` cannot take every request."""
+    def choosy(self, workload: Workload, size: int) -> bool:
+        """Return whether some target of `workload` cannot take every request of `size` bytes."""
         drawn = () if workload.canary is None else (workload.canary.target,)
         targets = (*workload.targets, *drawn)
-        return any((place := self.places.get(target)) and place.abilities != _ABLE for target in targets)
+        return any((place := self.places.get(target)) and not place.abilities.takes_all_of(size) for target in targets)

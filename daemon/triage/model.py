@@ -75,6 +75,7 @@ class ModelClassifier:
 def _question(call: ClientCall, text: str, asked: tuple[Workload, Routes], now: float) -> ClientCall:
     workload, routes = asked
     surface = surface_of(workload, routes)
+    body = question_about(text, surface, workload)
     return ClientCall(
         request_id=new_request_id(),
         surface=surface,
@@ -83,10 +84,10 @@ def _question(call: ClientCall, text: str, asked: tuple[Workload, Routes], now: 
         streamed=False,
         headers=_JSON,
         query="",
-        body=question_about(text, surface, workload),
+        body=body,
         arrived_at=now,
         deadline=min(call.deadline, now + call.workload.classifier_deadline),
-        choosy=routes.choosy(workload),
+        choosy=routes.choosy(workload, len(body)),
         max_tokens=MOST_TOKENS,
         charged=replace(call.charged, workload=workload.name, purpose="classify"),
     )

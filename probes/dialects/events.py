@@ -8,14 +8,15 @@ import msgspec
 
 from probes.dialects.classify import Diagnosis
 from probes.dialects.complaints import UNREADABLE, decode
-from probes.dialects.replies import ChatMessage, Tokens, carries_something, hidden_error
+from probes.dialects.replies import ChatMessage, carries_something, hidden_error
 from probes.dialects.sse import fields_of
+from probes.dialects.tokens import usage_of
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.faults import Fault
 from state.outcome import Usage
 
-__all__ = ["SAYS_NOTHING", "Meaning", "read_event", "skim_event"]
+__all__ = ["SAYS_NOTHING", "SPEAKS", "Meaning", "read_event", "skim_event"]
 
 
 class Meaning(msgspec.Struct, frozen=True):
@@ -38,8 +39,9 @@ class _Skimmed(msgspec.Struct, frozen=True):
     """What a chunk may say beside its content."""
 
     choices: list[_Choice] | None = None
-    usage: Tokens | None = None
+    usage: Any = None
     error: Any = None
+    service_tier: Any = None
 
 
 class _DeltaChoice(_Choice, frozen=True):
@@ -49,13 +51,16 @@ class _DeltaChoice(_Choice, frozen=True):
 
 class _Chunk(msgspec.Struct, frozen=True):
     choices: list[_DeltaChoice] | None = None
-    usage: Tokens | None = None
+    usage: Any = None
     error: Any = None
+    service_tier: Any = None
 
 
 _SKIM: Final = msgspec.json.Decoder(_Skimmed)
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 SAYS_NOTHING: Final = Meaning()
+SPEAKS: Final = Meaning(content=True)
+"""What `skim_event` returns for an event that carries content and nothing else."""
 _FINISHED: Final = Meaning(finished=True)
 _DATA: Final = b"data: {"
 _NAME: Final = b"event: "
@@ -65,6 +70,7 @@ _LAST: Final = {b"message_stop", b"response.completed", b"response.incomplete", 
 _TELLING: Final = frozenset({*_LAST, b"error", b"message_start", b"message_delta"})
 """The named events that say more than their content; all others pass unread once content has come."""
 
+_SPEAKING: Final = b"delta"
 _EMPTY_ITEMS: Final = frozenset({"message", "reasoning"})
 _TEXTS: Final = ("delta", "text", "thinking", "refusal", "arguments", "transcript")
 _EMPTY_BLOCKS: Final = frozenset({"text", "thinking"})
@@ -80,7 +86,9 @@ def skim_event(surface: Surface, event: bytes) -> Meaning | None:
     name, line_end, _ = event.partition(b"\n")
     name = name[len(_NAME) :].rstrip(b"\r")
     # Lines that end in CR alone are rare enough to be read slowly.
-    return None if name in _TELLING or not line_end or b"\r" in name else SAYS_NOTHING
+    if name in _TELLING or not line_end or b"\r" in name:
+        return None
+    return SPEAKS if name.endswith(_SPEAKING) else SAYS_NOTHING
 
 
 def _skim_chunk(data: bytes) -> Meaning | None:
@@ -97,8 +105,10 @@ def _skim_chunk(data: bytes) -> Meaning | None:
                 return None
             finished = True
     if chunk.usage is None:
-        return _FINISHED if finished else SAYS_NOTHING
-    return Meaning(finished=finished, usage=chunk.usage.usage())
+        if finished:
+            return _FINISHED
+        return SPEAKS if chunk.choices else SAYS_NOTHING
+    return Meaning(finished=finished, usage=usage_of(chunk.usage, chunk.service_tier))
 
 
 def read_event(surface: Surface, event: bytes) -> Meaning:
@@ -125,7 +135,7 @@ def _read_chunk(surface: Surface, data: bytes) -> Meaning:
         chunk = _CHUNK.decode(data)
     except UNREADABLE:
         return _read_strange_chunk(surface, data)
-    usage = chunk.usage.usage() if chunk.usage is not None else None
+    usage = None if chunk.usage is None else usage_of(chunk.usage, chunk.service_tier)
     if chunk.error is not None:
         return Meaning(diagnosis=hidden_error(surface, _as_error(data)), usage=usage)
     choices = chunk.choices or []
@@ -228,10 +238,8 @@ def _as_error(data: bytes) -> bytes:
 
 
 def _usage(holder: dict[str, Any]) -> Usage | None:
-    try:
-        return msgspec.convert(holder["usage"], Tokens).usage()
-    except (KeyError, msgspec.ValidationError):
-        return None
+    counted = holder.get("usage")
+    return None if counted is None else usage_of(counted, holder.get("service_tier"))
 
 
 def _object(holder: dict[str, Any], key: str) -> dict[str, Any]:

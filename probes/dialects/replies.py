@@ -9,11 +9,12 @@ import msgspec
 from probes.dialects.classify import Diagnosis, ReplyFacts, classify, looks_like_html
 from probes.dialects.complaints import UNREADABLE, decode
 from probes.dialects.hints import NO_CLOCK
+from probes.dialects.tokens import usage_of
 from probes.surfaces import Surface
 from state.faults import Fault
 from state.outcome import Usage
 
-__all__ = ["Answer", "ChatMessage", "Tokens", "carries_something", "hidden_error", "read_reply"]
+__all__ = ["Answer", "ChatMessage", "carries_something", "hidden_error", "read_reply"]
 
 _NOTHING: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
 _ABSENT: Final = msgspec.Raw(b"")
@@ -26,25 +27,6 @@ class Answer(msgspec.Struct, frozen=True):
     """None where it is a good one."""
     usage: Usage = Usage()
     model: str | None = None
-
-
-class Tokens(msgspec.Struct, frozen=True):
-    """The token counts of both families, as sent."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-
-    def usage(self) -> Usage:
-        """Return what was counted; Anthropic counts cached tokens apart from `input_tokens`, `Usage` does not."""
-        prompt = self.prompt_tokens
-        if prompt is None and self.input_tokens is not None:
-            cached = (self.cache_creation_input_tokens or 0) + (self.cache_read_input_tokens or 0)
-            prompt = self.input_tokens + cached
-        return Usage(prompt, self.completion_tokens if self.completion_tokens is not None else self.output_tokens)
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
@@ -76,7 +58,8 @@ class _Vector(msgspec.Struct, frozen=True):
 class _Reply(msgspec.Struct, frozen=True):
     error: Any = None
     model: str | None = None
-    usage: Tokens | None = None
+    usage: Any = None
+    service_tier: Any = None
 
 
 class _Chat(_Reply, frozen=True):
@@ -129,7 +112,7 @@ def read_reply(surface: Surface, content_type: str, body: bytes) -> Answer:
         reply = _DECODERS[surface].decode(body)
     except UNREADABLE:
         return _unexpected(surface, content_type, body)
-    usage = reply.usage.usage() if reply.usage is not None else Usage()
+    usage = usage_of(reply.usage, reply.service_tier)
     if reply.error is not None:
         return Answer(hidden_error(surface, body), usage, reply.model)
     if isinstance(reply, _Count):

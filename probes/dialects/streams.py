@@ -11,10 +11,11 @@ from typing import Final
 
 from probes.dialects.classify import Diagnosis, looks_like_html
 from probes.dialects.complaints import decode
-from probes.dialects.events import SAYS_NOTHING, Meaning, read_event, skim_event
-from probes.dialects.pace import spoken_tokens
+from probes.dialects.events import SAYS_NOTHING, SPEAKS, Meaning, read_event, skim_event
+from probes.dialects.pace import Flow, spoken_tokens
 from probes.dialects.replies import hidden_error
 from probes.dialects.sse import EventSplitter
+from probes.dialects.tokens import merged
 from probes.surfaces import Surface
 from state.faults import Fault
 from state.outcome import Usage
@@ -39,6 +40,7 @@ class StreamReader:
 
     __slots__ = (
         "_enough",
+        "_flow",
         "_held",
         "_held_bytes",
         "_splitter",
@@ -56,6 +58,7 @@ class StreamReader:
         self._surface = surface
         self._enough = enough
         self.said = 0.0
+        self._flow = Flow()
         self._splitter = EventSplitter()
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -88,6 +91,13 @@ class StreamReader:
             return self._nothing_said()
         return None if self.finished else Diagnosis(Fault.CUT, "the stream ended without saying that it is complete")
 
+    @property
+    def uncounted(self) -> float:
+        """About how many tokens of content have come; 0.0 where the provider has counted all of them."""
+        if self.finished and self.usage.completion_tokens is not None:
+            return 0.0
+        return self.said + self._flow.tokens
+
     def release(self) -> bytes:
         """Give up holding: return all that is held, and from now on each piece as it comes."""
         self.committed = True
@@ -105,7 +115,9 @@ class StreamReader:
             meaning = skim_event(self._surface, event) if self.committed else None
             if meaning is None:
                 meaning = read_event(self._surface, event)
-            if meaning is not SAYS_NOTHING:
+            if meaning is SPEAKS:
+                self._flow.add(len(event))
+            elif meaning is not SAYS_NOTHING:
                 self._fold(meaning, event)
 
     def _fold(self, meaning: Meaning, event: bytes) -> None:
@@ -118,7 +130,7 @@ class StreamReader:
     def _fold_unsent(self, meaning: Meaning) -> None:
         """Take in an event whose content no client sees; its counts, its end and its error are known all the same."""
         if meaning.usage is not None:
-            self.usage = _merged(self.usage, meaning.usage)
+            self.usage = merged(self.usage, meaning.usage, self._surface)
         self.finished = self.finished or meaning.finished
         self.unsaid = self.unsaid or (meaning.unsaid and self.diagnosis is None)
         self._note(meaning.diagnosis)
@@ -162,10 +174,3 @@ def _foreign(body: bytes) -> Diagnosis | None:
     if body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[", b'"')):
         return Diagnosis(Fault.BAD_REPLY, "200 with plain JSON instead of a stream")
     return None
-
-
-def _merged(before: Usage, after: Usage) -> Usage:
-    return Usage(
-        before.prompt_tokens if after.prompt_tokens is None else after.prompt_tokens,
-        before.completion_tokens if after.completion_tokens is None else after.completion_tokens,
-    )

@@ -19,7 +19,7 @@ from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.latency.estimator import Estimator
 from state.latency.level import Level
-from state.prices import Price, ceiling_of
+from state.prices import Price, expected_cost
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
 
@@ -86,7 +86,9 @@ def test_nothing_cheaper_is_ever_passed_over(prices: list[Price | None], tokens:
     known = dict(zip((A, B, C), prices, strict=False))
     choice = _choose(known, _workload(), tokens=tokens)
     costs = {
-        target: ceiling_of(price, tokens, choice.answer_tokens) for target, price in known.items() if price is not None
+        target: expected_cost(price, tokens, choice.answer_tokens)
+        for target, price in known.items()
+        if price is not None
     }
     assert costs[choice.chosen] == min(costs.values())
 

@@ -39,7 +39,7 @@ def _row(known: Known, at: float, number: int) -> DecisionRow:
         request_id="req_1",
         number=number,
         chosen=choice.chosen,
-        strategy=choice.strategy.value,
+        strategy=choice.strategy,
         reason=choice.reason,
         candidates=msgspec.json.encode(choice.candidates),
         seed=choice.seed,

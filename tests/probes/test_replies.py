@@ -134,13 +134,13 @@ def test_what_is_not_a_json_answer_is_a_bad_reply(surface: Surface, content_type
 def test_the_tokens_and_the_model_are_read() -> None:
     """Usage and model come from the provider's own words."""
     answer = read_reply(Surface.CHAT, "application/json", capture("llamaserver_chat_json").body)
-    assert answer == Answer(None, Usage(24, 8), "tiny")
+    assert answer == Answer(None, Usage(24, 8, cached_tokens=0), "tiny")
 
 
 def test_anthropic_s_cached_tokens_count_as_prompt_tokens() -> None:
     """Anthropic counts cached tokens apart; a prompt is all of them."""
     answer = read_reply(Surface.MESSAGES, "application/json", capture("llamaserver_messages_json").body)
-    assert answer.usage == Usage(24, 4)
+    assert answer.usage == Usage(24, 4, cached_tokens=23)
 
 
 def test_counted_tokens_are_the_usage_of_count_tokens() -> None:

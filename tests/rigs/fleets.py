@@ -23,6 +23,7 @@ from state.latency.lengths import Lengths
 from state.latency.level import Level
 from state.latency.reliability import Reliability
 from state.pages import PageReport
+from state.prices import Price, PriceTier
 from state.quota import Allowance, Headroom, Quota
 from state.sizes import ByteSize
 from state.standing import HealthSnapshot, TargetHealth
@@ -96,9 +97,9 @@ def _quota(left: float, ordinal: int, at: float) -> Quota:
 def _routes(times: st.SearchStrategy[float]) -> st.SearchStrategy[Routes]:
     lacks = st.sets(st.sampled_from(_FEATURES)).map(tuple)
     abilities = st.just(Abilities()) | _every(Abilities, times, lacks=lacks)
-    places = {
-        name: _every(TargetPlace, times, provider=st.just(provider_of(name)), abilities=abilities) for name in TARGETS
-    }
+    tiers = st.lists(_every(PriceTier, times, above=_COUNTS), max_size=2).map(tuple)
+    shared = {"abilities": abilities, "price": st.none() | _every(Price, times, tiers=tiers)}
+    places = {name: _every(TargetPlace, times, provider=st.just(provider_of(name)), **shared) for name in TARGETS}
     return _every(Routes, times, workloads=st.just({}), places=st.fixed_dictionaries({}, optional=places))
 
 

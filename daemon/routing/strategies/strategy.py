@@ -9,7 +9,7 @@ import msgspec
 
 from daemon.routing.latency import Contender, Scored
 from daemon.routing.policy import Workload
-from state.prices import ceiling_of
+from state.prices import expected_cost
 
 __all__ = ["Moment", "OrdersTargets", "Turn", "cost_of_contender"]
 
@@ -53,4 +53,4 @@ def cost_of_contender(contender: Contender, moment: Moment) -> float | None:
     """Return what the request is expected to cost at a contender, in dollars; None where its price is unknown."""
     if contender.price is None:
         return None
-    return ceiling_of(contender.price, moment.input_tokens, moment.tokens)
+    return expected_cost(contender.price, moment.input_tokens, moment.tokens)
