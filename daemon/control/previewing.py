@@ -9,11 +9,10 @@ from typing import Final
 from daemon.control.operating import Problem, problem
 from daemon.faces.refusals import RefusalKind
 from daemon.relay.refusing import too_long
-from daemon.routing.leases import Preference, RouteQuery
+from daemon.routing.leases import RouteQuery
 from daemon.routing.naming import UnknownModel, resolve
 from daemon.routing.policy import Routes, Workload
-from daemon.routing.sorting.tasks import unseen_task
-from daemon.routing.sorting.tiers import unseen_tier
+from daemon.routing.sorting.again import unseen
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface, speaks
 
@@ -41,20 +40,13 @@ def previewed(asked: Mapping[str, str], routes: Routes) -> RouteQuery:
         fallback_on=workload.fallback_on,
         needs=Needs(prompt_tokens + max_tokens),
         more_than=_over(workload, prompt_tokens),
-        preference=_unseen(workload),
+        preference=unseen(workload),
     )
 
 
 def _over(workload: Workload, prompt_tokens: int) -> int:
     most = workload.max_input_tokens
     return prompt_tokens if most is not None and prompt_tokens > most else 0
-
-
-def _unseen(workload: Workload) -> Preference:
-    """Return what suits a request of which there is no prompt to look at."""
-    if workload.tiers is not None:
-        return unseen_tier(workload.tiers)
-    return unseen_task(workload.tasks) if workload.tasks else Preference()
 
 
 def _unknown(model: UnknownModel, routes: Routes) -> str:

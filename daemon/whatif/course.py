@@ -13,8 +13,10 @@ from typing import Final, Protocol
 from msgspec.structs import replace
 
 from daemon.routing.chain import Onward, Situation, next_step
-from daemon.routing.leases import Choice, RouteQuery
+from daemon.routing.leases import Choice, Preference, RouteQuery
 from daemon.routing.policy import Routes, StreamRecovery, Workload
+from daemon.routing.sorting.again import sorted_as, unseen
+from daemon.routing.sorting.drawing import routed
 from daemon.whatif.endings import Ending, Result, as_recorded
 from daemon.whatif.neighbours import Answer, Basis, Neighbours, answer_of, seen_of
 from daemon.whatif.then import read_then
@@ -119,7 +121,13 @@ class Course:
             fallback_on=workload.fallback_on if allowed else (),
             streamed=bool(request.streamed),
         )
+        query = replace(query, preference=self._preference, workload=routed(workload, self._preference))
         return query if then is None else replace(query, needs=then.query.needs, max_tokens=then.query.max_tokens)
+
+    @property
+    def _preference(self) -> Preference:
+        """What suits the request, by what it was taken for."""
+        return unseen(self._workload) if self._then is None else sorted_as(self._workload, self._then.query.preference)
 
     def _guessed_surface(self) -> Surface:
         """Return what was probably asked, where no choice of the request is recorded: its target's usual call."""
@@ -136,7 +144,7 @@ class Course:
         then = self._then if number == 1 else read_then(self._request.settings.get(number))
         if then is None:  # too long for the workload, perhaps: it was refused before anything was chosen
             return not self._request.attempts and self._workload.max_input_tokens is not None
-        return then.is_as(self._workload, self._world.routes, self._world.snapshot(now), now)
+        return then.is_as(routed(self._workload, self._preference), self._world.routes, self._world.snapshot(now), now)
 
     def _go_as_recorded(self, query: RouteQuery, now: float) -> None:
         number, attempts = len(self._tried), self._request.attempts

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import msgspec
 
 from daemon.replay.packing import unpacker
+from daemon.routing.leases import Preference
 from daemon.routing.policy import Routes, Strategy, StreamFloor, StreamRecovery, TargetPlace, Workload
+from daemon.routing.sorting.again import sorted_as
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface
 from state.durations import Seconds
@@ -42,6 +44,7 @@ class _Query(msgspec.Struct, frozen=True):
     fallback_on: tuple[Fault, ...] = ()
     needs: Needs = Needs()
     max_tokens: int | None = None
+    preference: Preference = Preference()
 
 
 class _Routes(msgspec.Struct, frozen=True):
@@ -87,6 +90,8 @@ class Then(msgspec.Struct, frozen=True):
         """
         mine = self.query.workload
         if any(getattr(mine, name) != getattr(workload, name) for name in _CHOICE):
+            return False
+        if self.query.preference.groups != sorted_as(workload, self.query.preference).groups:
             return False
         return all(
             self.routes.places.get(target) == routes.places.get(target) and self._stands(target, snapshot, now)

@@ -177,15 +177,19 @@ def test_a_client_that_asks_again_with_its_key_is_drawn_as_before() -> None:
     _run(main)
 
 
-def test_ten_requests_over_a_round_robin_of_three_are_even() -> None:
-    """Four, three and three; requests that a candidate was drawn for take nobody's turn."""
+def test_who_was_drawn_for_a_candidate_takes_nobodys_turn() -> None:
+    """The others go on in their order."""
 
     async def main() -> None:
-        async with relay(WELL, WELL, WELL) as (one, peers):
-            one.workload = replace(one.workload, strategy=Strategy.ROUND_ROBIN.value)
-            for _ in range(10):
-                await one.send()
-            assert [len(peer.heard) for peer in peers] == [4, 3, 3]
+        async with relay(WELL, WELL, WELL) as (one, _):
+            own = {"targets": (P0, P1), "strategy": Strategy.ROUND_ROBIN.value}
+            plain, drawn = (
+                replace(one.workload, canary=Canary(target=P2, share=share), **own) for share in (1e-12, 1.0)
+            )
+            served = [
+                (await one.send(workload=each)).headers["fairlead-target"] for each in (plain, drawn, plain, plain)
+            ]
+            assert served == [P0, P2, P1, P0]
 
     _run(main)
 

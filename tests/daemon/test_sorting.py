@@ -11,6 +11,7 @@ from daemon.routing.complexity.tiers import Tier
 from daemon.routing.leases import Preference, RouteQuery
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.selection import Load, choose
+from daemon.routing.sorting.again import sorted_as, unseen
 from daemon.routing.sorting.drawing import CANARY, canaried, drawn, routed
 from daemon.routing.sorting.policy import Canary, Task, Tiers
 from daemon.routing.sorting.tasks import Signs, by_task
@@ -152,3 +153,15 @@ def test_routing_makes_one_workload_for_all_that_are_drawn() -> None:
     assert routed(workload, preference) is routed(workload, preference)
     assert _chosen(workload, preference).chosen == D
     assert routed(workload, Preference()) is workload
+
+
+@given(st.sampled_from(Tier))
+def test_another_configuration_goes_by_what_a_request_was_taken_for(tier: Tier) -> None:
+    """Law: the tier stays, its targets are those of the other; what was never sorted is in the middle."""
+    other = Tiers(simple=(D,), moderate=(A,), complex=(B,))
+    workload = Workload(name="w", targets=(D, A, B), strategy=Strategy.COMPLEXITY.value, tiers=other)
+    assert sorted_as(workload, by_tier(TIERS, _classified(tier))) == by_tier(other, _classified(tier))
+    assert sorted_as(workload, Preference()) == unseen(workload) == unseen_tier(other)
+    tasks = Workload(name="w", targets=(A, B, C), strategy=Strategy.TASK.value, tasks=TASKS)
+    assert sorted_as(tasks, by_task(TASKS, Signs(header="summarize"))).groups == ((A,),)
+    assert sorted_as(tasks, Preference(label="gone")).groups == ((C,),)

@@ -12,7 +12,7 @@ import msgspec
 from daemon.routing.leases import Preference
 from daemon.routing.sorting.policy import Task
 
-__all__ = ["TASK_HEADER", "Signs", "by_task", "unseen_task"]
+__all__ = ["TASK_HEADER", "Signs", "by_task"]
 
 TASK_HEADER: Final = "fairlead-task"
 """With which a client says what a request is for."""
@@ -37,11 +37,6 @@ def by_task(tasks: Sequence[Task], signs: Signs) -> Preference:
         if why is not None:
             return Preference(groups=(task.targets,), label=task.name, why=why)
     return Preference()
-
-
-def unseen_task(tasks: Sequence[Task]) -> Preference:
-    """Return the preference for a request of which nothing is known."""
-    return by_task(tasks, Signs())
 
 
 def _met(task: Task, signs: Signs) -> str | None:
