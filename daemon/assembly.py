@@ -26,6 +26,10 @@ from daemon.faces.front import Front
 from daemon.faces.vitals import Vitals
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.ledger import Ledger, Moment
+from daemon.limits.policy import Limits
+from daemon.limits.till import Till
+from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.curfew import Curfew
@@ -45,6 +49,7 @@ from probes.prober import Prober, ProberMessage, ProvidersReplaced, Traffic
 from probes.wire import Wires
 from state.history.recorder import Recorder
 from state.history.rows import RecorderMessage
+from state.history.spending import Spending
 from state.mailbox import Mailbox
 from state.messages import RegistryMessage
 from state.registry import Registry
@@ -95,6 +100,8 @@ class Past(msgspec.Struct, frozen=True):
     remembered: Mapping[TargetName, Remembered]
     load: Callable[[], Configuration]
     """Reads the configuration anew. Raises ConfigError where it is invalid."""
+    spending: Spending = Spending()
+    """What the history knows of money."""
     spent: tuple[Spent, ...] = ()
     """What canaries have cost within the last day."""
 
@@ -130,6 +137,7 @@ class Assembly:
         self.rehearsals = Rehearsals()
         self.alarm = Alarm(self._alert_policy, boxes.herald.address, boxes.recorder.address, self.clock)
         self.herald = Herald(boxes.herald, self._alert_policy, time.time, VERSION)
+        self.till = self._till(configuration.limits, past)
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         luck = random.Random(seed)  # noqa: S311 - jitter
         traffic = Traffic(self.dispatcher.sight, past.spent)
@@ -142,11 +150,19 @@ class Assembly:
             recorder=boxes.recorder.address,
             wires=self.wires,
             metrics=self.metrics,
+            till=self.till,
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
         self.around = self._surroundings()
         self.shadows = Shadows(boxes.shadow, self.around)
         self.front = self._front()
+
+    def _till(self, limits: Limits, past: Past) -> Till:
+        watching = Watching(self.metrics, self.alarm)
+        till = Till(Ledger(Limits()), self.boxes.recorder.address, lambda: Moment(self.clock(), time.time()), watching)
+        till.replace(limits)
+        till.recall(past.spending)
+        return till
 
     def _alert_policy(self) -> AlertPolicy:
         return self.in_force.configuration.alerts
@@ -213,6 +229,7 @@ class Assembly:
                 self.rehearsals,
                 shelf,
                 self.curfew,
+                self.till,
                 self.in_force.prices,
                 payers=self.in_force.payers,
                 model=model,

@@ -76,6 +76,9 @@ class Metrics:
         self._unpriced = Counter(
             "fairlead_unpriced_attempts", "Attempts whose cost is unknown.", ["target"], registry=registry
         )
+        self._limits = Counter(
+            "fairlead_limits", "Requests that met a limit, and what it did.", ["limit", "outcome"], registry=registry
+        )
         self._cost_child, self._token_child = lru_cache(1024)(cost.labels), lru_cache(1024)(tokens.labels)
 
     def attempted(self, target: TargetName, outcome: Outcome) -> None:
@@ -94,6 +97,10 @@ class Metrics:
             self._unpriced.labels(target).inc()
         elif cost_usd:
             self._cost_child(target).inc(cost_usd)
+
+    def limited(self, name: str, outcome: str) -> None:
+        """Count a request that met a limit: `refused`, `warned`, or `shadow` where nothing was enforced."""
+        self._limits.labels(name, outcome).inc()
 
     def fell_back(self, row: FallbackRow) -> None:
         """Count a fallback."""

@@ -50,6 +50,10 @@ class Alarm:
         answered = _answered(row, fell_back)
         self._raise(self._watch.ended(row.workload, answered, self._policy(), self._clock()))
 
+    def budget(self, account: str, message: str) -> None:
+        """Take in that a limit in dollars is used up, or nearly."""
+        self._raise(self._watch.spent(account, message, self._policy(), self._clock()))
+
     def look(self, snapshot: HealthSnapshot) -> None:
         """Take in what probes found out of keys, without a request."""
         for target, health in snapshot.targets.items():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.limits.policy import Limits
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from probes.policy import Provider
 from state.durations import Seconds
@@ -36,6 +37,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     daemon: DaemonPolicy = DaemonPolicy()
     history: HistoryPolicy = HistoryPolicy()
     alerts: AlertPolicy = AlertPolicy()
+    limits: Limits = Limits()
     source: str = ""
     """The files that it came from, or `environment`, or `demo`."""
     warnings: tuple[str, ...] = ()

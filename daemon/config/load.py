@@ -20,11 +20,13 @@ from daemon.config.checks import (
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
 from daemon.config.files import Document, read_files
+from daemon.config.limiting import check_budgets, check_limits
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest, read_struct
 from daemon.config.secrets import SecretProblem, resolve_secret
 from daemon.config.settings import DaemonSettings, FileSettings, ProviderSettings, WorkloadSettings
 from daemon.config.sorting import all_targets, all_tasks, check_sorting, targets_named_beside
+from daemon.limits.policy import BudgetPolicy, LimitPolicy, Limits
 from daemon.routing.policy import Workload
 from probes.policy import Dialect, Provider, Secret
 from state.errors import ConfigError
@@ -37,6 +39,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
     "providers": {"dialect": Dialect.OPENAI, "models": ("unknown",)},
     "workloads": {},
+    "limits": {},
 }
 """What takes the place of a required key that is missing or wrong, so that the rest of its table is checked too."""
 _Notes = list[tuple[KeyPath, str]]
@@ -69,6 +72,7 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
         ),
         history=settings.history,
         alerts=settings.alerts,
+        limits=Limits(by_name=settings.limits, budgets=settings.budgets),
         source=", ".join(map(str, files)),
         warnings=_lines(document, warnings),
     )
@@ -99,9 +103,15 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     _check_references(table.get("workloads"), _served(named), problems)
     alerts = read_struct(AlertPolicy, table.get("alerts", {}), ("alerts",), problems)
     check_alerts(alerts, problems)
+    limits = _read_each(LimitPolicy, table.get("limits", {}), "limits", problems)
+    check_limits(limits, workloads, problems)
+    budgets = read_struct(BudgetPolicy, table.get("budgets", {}), ("budgets",), problems)
+    check_budgets(budgets, problems)
     return FileSettings(
         version=1,
         alerts=alerts,
+        limits=limits,
+        budgets=budgets,
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),
         providers=providers,
         workloads=workloads,

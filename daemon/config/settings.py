@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.limits.policy import BudgetPolicy, LimitPolicy
 from daemon.routing.policy import DegradedPolicy, MaxPrice, Strategy, StreamFloor, StreamRecovery
 from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
 from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
@@ -123,3 +124,5 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     health: HealthPolicy = HealthPolicy()
     history: HistoryPolicy = HistoryPolicy()
     alerts: AlertPolicy = AlertPolicy()
+    limits: dict[str, LimitPolicy] = msgspec.field(default_factory=dict)
+    budgets: BudgetPolicy = BudgetPolicy()

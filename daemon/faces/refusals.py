@@ -42,6 +42,8 @@ class RefusalKind(StrEnum):
     QUEUE_FULL = "queue_full"
     EXHAUSTED = "targets_exhausted"
     DEADLINE = "deadline_exceeded"
+    LIMITED = "rate_limit_exceeded"
+    BUDGET = "budget_exceeded"
     STOPPING = "stopping"
     FORBIDDEN = "forbidden"
     NOT_OPERATOR = "not_operator"
@@ -71,6 +73,8 @@ _RULES: Final = {
     RefusalKind.NO_TARGET: _Rule(503, "No target is available", _OURS),
     RefusalKind.QUEUE_FULL: _Rule(503, "Too many requests are waiting", _OURS),
     RefusalKind.EXHAUSTED: _Rule(503, "Every target failed", "upstream_error"),
+    RefusalKind.LIMITED: _Rule(429, "A limit is reached", "rate_limit_error"),
+    RefusalKind.BUDGET: _Rule(429, "A budget is used up", "rate_limit_error"),
     RefusalKind.DEADLINE: _Rule(504, "The request's own deadline passed", _OURS),
     RefusalKind.STOPPING: _Rule(503, "The daemon is stopping", _OURS),
     RefusalKind.FORBIDDEN: _Rule(403, "Not allowed from there", _INVALID),
@@ -83,7 +87,7 @@ _RULES: Final = {
     RefusalKind.INVALID_CONFIGURATION: _Rule(422, "The configuration is invalid", _INVALID),
 }
 
-_FINAL: Final = frozenset({RefusalKind.EXHAUSTED, RefusalKind.DEADLINE})
+_FINAL: Final = frozenset({RefusalKind.EXHAUSTED, RefusalKind.DEADLINE, RefusalKind.BUDGET})
 """What the client's SDK would repeat by its status, and to no use."""
 
 FAULT_STATUS: Final = {

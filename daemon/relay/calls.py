@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -14,6 +14,8 @@ from state.history.charges import Charged
 from state.outcome import Outcome, Usage
 
 __all__ = ["Answer", "Broken", "Client", "ClientCall", "ClientLeft", "ExchangeResult", "Failed", "Streamed", "Whole"]
+
+_INVALID: Final = (400, 422)
 
 
 class ClientLeft(Exception):
@@ -114,6 +116,10 @@ class Failed(msgspec.Struct, frozen=True):
     """The provider's own error, to be passed on where it is the client's to read."""
     repeatable: bool = False
     """Whether the same target may be asked once more, by what was seen of this attempt."""
+
+    def refuses(self, member: str) -> bool:
+        """Return whether the provider refused the request for one of its members, by that member's name."""
+        return self.status in _INVALID and member.encode() in self.body
 
 
 ExchangeResult = Whole | Streamed | Broken | Failed

@@ -57,6 +57,8 @@ class Course:
         self.stronger: TargetName | None = None
         """Whom the workload escalates to, once that is what is left."""
         self._onward: Onward | None = None
+        self.frugal = False
+        """Whether a limit wants it at the cheapest target."""
         self._more_than = self._over_max_input
         self._outrun: set[TargetName] = set()
         """Who lost a race: tried, and still good for more."""
@@ -126,6 +128,7 @@ class Course:
             tokens=self.tokens,
             preference=self.preference,
             billing=payer(self.call, self.preference, self.tried, self._payers),
+            frugal=self.frugal,
         )
 
     def hedge(self, own: Candidate, since: float) -> RouteQuery:

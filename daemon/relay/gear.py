@@ -9,6 +9,7 @@ import msgspec
 
 from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.till import Till
 from daemon.rehearsals import Rehearsals
 from daemon.relay.billing import NOBODY_IN_PARTICULAR, Payers
 from daemon.relay.calls import ClientCall
@@ -62,6 +63,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Where the text that goes to the client is collected, where somebody needs it."""
     began: Callable[[Outcome], None] | None = None
     """Who hears at once that a stream has begun, and what its head told."""
+    unasked: bytes | None = None
+    """The body as the client sent it, where its stream is asked for its usage besides; None where it is not."""
 
 
 class AsksHowHard(Protocol):
@@ -84,6 +87,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     rehearsals: Rehearsals
     shelf: Shelf
     curfew: Curfew
+    till: Till
     prices: Mapping[TargetName, Price] = msgspec.field(default_factory=dict)
     """What each target asks, where that is known."""
     payers: Payers = NOBODY_IN_PARTICULAR

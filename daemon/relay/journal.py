@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from daemon.alerts.alarm import Alarm
+from daemon.limits.till import Tab
 from daemon.metrics import Metrics
 from daemon.relay.bill import Bill
 from daemon.relay.calls import ClientCall
@@ -67,6 +68,8 @@ class Journal:
         self._call = call
         self._witnesses = witnesses
         self.bill = bill
+        self.tab: Tab | None = None
+        """Where the request pays, once it is let in."""
         self.story = Story()
         self.row: RequestRow | None = None
         """What is written down of its end."""
@@ -146,6 +149,8 @@ class Journal:
         elif outcome.blame is Blame.OURSELVES and lease.ordinal and not outcome.latency_s:  # it was never sent
             self._witnesses.registry.post(AttemptSpared(target=target, ordinal=lease.ordinal, tokens=lease.tokens))
         cost = self.bill.charge(target, outcome)
+        if self.tab is not None:
+            self.tab.settle(lease.ticket, cost.usd)
         row = AttemptRow(
             at=now,
             request_id=self._call.request_id,

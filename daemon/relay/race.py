@@ -105,6 +105,9 @@ class Race:
                 if isinstance(lease, NoLease):
                     track.journal.not_hedged()
                     return
+                if track.journal.tab is not None and await track.journal.tab.reserve(lease.ticket, lease.target, 2):
+                    track.journal.not_hedged()
+                    return
                 track.journal.hedged(lease)
                 second = self._second = _Runner(self, lease, 2)
                 await self._let(second)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from daemon.faces.refusals import LONGEST_RETRY_AFTER_S, Refusal, RefusalKind
+from daemon.limits.accounts import Verdict
 from daemon.relay.calls import Answer, ClientCall, Failed
 from daemon.relay.headers import answer_headers
 from daemon.routing.leases import NoLease, NoLeaseReason
@@ -16,7 +17,7 @@ from state.faults import FAULT_RULES, Blame
 from state.outcome import Outcome
 from state.targets import TargetName
 
-__all__ = ["Tried", "deadline_passed", "exhausted", "no_lease", "passed_on", "stopping", "too_long"]
+__all__ = ["Tried", "deadline_passed", "exhausted", "limited", "no_lease", "passed_on", "stopping", "too_long"]
 
 Tried = tuple[TargetName, Outcome]
 """A target and how the attempt at it ended."""
@@ -32,6 +33,12 @@ def too_long(workload: Workload, tokens: int) -> Refusal | None:
         message=f"The request has about {tokens} tokens; the workload {workload.name} allows "
         f"max_input_tokens = {most}. Shorten the input, or raise the limit in the configuration.",
     )
+
+
+def limited(verdict: Verdict) -> Refusal:
+    """Return the refusal of a request that met a limit, which says when it frees."""
+    kind = RefusalKind.BUDGET if verdict.what.startswith("usd_") else RefusalKind.LIMITED
+    return Refusal(kind=kind, message=verdict.message, retry_after_s=verdict.frees_in_s)
 
 
 def no_lease(call: ClientCall, refusal: NoLease) -> Refusal:

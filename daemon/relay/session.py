@@ -5,6 +5,8 @@ from __future__ import annotations
 import anyio
 import msgspec
 
+from daemon.limits.accounts import Verdict
+from daemon.limits.till import Asked
 from daemon.relay.bill import Bill
 from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.course import Course
@@ -14,7 +16,7 @@ from daemon.relay.journal import Ending, Journal
 from daemon.relay.last_words import LastWords
 from daemon.relay.preparation import Preparation
 from daemon.relay.race import Race, Track
-from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
+from daemon.relay.refusing import deadline_passed, exhausted, limited, no_lease, too_long
 from daemon.relay.sorting import sort
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
@@ -65,6 +67,8 @@ class Session:
         finally:
             if not self._journal.over:
                 self._left()
+            if self._journal.tab is not None:
+                self._journal.tab.close(self._journal.bill.tokens)
 
     @property
     def ending(self) -> RequestRow | None:
@@ -92,13 +96,26 @@ class Session:
             refusal := too_long(self._call.workload, self._course.needs.tokens)
         ):
             return await self._last_words.refuse(refusal, self._course.tried)
+        if (verdict := self._let_in()) is not None:
+            return await self._last_words.refuse(limited(verdict), self._course.tried)
         if self._call.workload.sorts:
             await sort(self._course, self._journal, self._around)
         while not await self._is_last(result := await self._one_attempt()):
             pass
         return await self._end(result)
 
-    async def _is_last(self, result: ExchangeResult | NoLease) -> bool:
+    def _let_in(self) -> Verdict | None:
+        """Return the limit that stands in the request's way, None where it is let in."""
+        call, course = self._call, self._course
+        asked = Asked(call.request_id, call.charged, course.tokens, call.max_tokens)
+        tab = self._around.till.admit(asked, self._around.prices)
+        if isinstance(tab, Verdict):
+            return tab
+        self._journal.tab, course.frugal = tab, tab.frugal
+        self._journal.story.budget = " ".join(warning.message for warning in tab.warnings)
+        return None
+
+    async def _is_last(self, result: ExchangeResult | NoLease | Verdict) -> bool:
         """Return whether nothing else is tried; where something is, the course knows what."""
         match result:
             case NoLease():
@@ -112,8 +129,10 @@ class Session:
             case _:
                 return True
 
-    async def _end(self, result: ExchangeResult | NoLease) -> Answer | None:
+    async def _end(self, result: ExchangeResult | NoLease | Verdict) -> Answer | None:
         match result:
+            case Verdict():
+                return await self._last_words.refuse(limited(result), self._course.tried)
             case NoLease():
                 return await self._without_lease(result)
             case Whole():
@@ -126,7 +145,7 @@ class Session:
                 await self._broken(result)
         return None
 
-    async def _one_attempt(self) -> ExchangeResult | NoLease:
+    async def _one_attempt(self) -> ExchangeResult | NoLease | Verdict:
         asked_at = self._around.gear.clock()
         async with self._around.desk.lease(self._course.query()) as lease:
             self._decided(lease, asked_at)
@@ -134,7 +153,12 @@ class Session:
                 return lease
             if pause_s := self._course.pause_before(lease):
                 await anyio.sleep(pause_s)
-            return await self._attempt(lease)
+            return await self._reserved(lease) or await self._attempt(lease)
+
+    async def _reserved(self, lease: Lease) -> Verdict | None:
+        """Set money aside for an attempt; return the limit that forbids it."""
+        tab = self._journal.tab
+        return None if tab is None else await tab.reserve(lease.ticket, lease.target, self._journal.story.attempts + 1)
 
     def _decided(self, lease: Lease | NoLease, asked_at: float) -> None:
         story, course = self._journal.story, self._course
@@ -233,7 +257,7 @@ class Session:
             return None
         async with self._around.desk.lease(self._course.escalation(onto)) as lease:
             self._journal.decided(lease.choice, len(self._course.tried) + 1)
-            if isinstance(lease, NoLease):
+            if isinstance(lease, NoLease) or await self._reserved(lease) is not None:
                 return None
             self._journal.fell_back(origin, onto, Outcome(reason=f"escalated: {lack}"))
             result = await self._attempt(lease)

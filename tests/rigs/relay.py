@@ -18,6 +18,10 @@ from daemon.alerts.watch import Alert
 from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.ledger import Ledger, Moment
+from daemon.limits.policy import Limits
+from daemon.limits.till import Till
+from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.calls import Answer, ClientCall, ClientLeft
@@ -35,7 +39,9 @@ from state.durations import Seconds
 from state.history.rows import RecorderMessage
 from state.mailbox import Mailbox
 from state.messages import AttemptCompleted, HealthPublished, RegistryMessage
+from state.prices import Price
 from state.standing import HealthSnapshot, Standing, TargetHealth
+from state.targets import TargetName
 from tests.rigs.hedging import FiguredDispatcher
 from tests.rigs.peers import Peer, Script, peer
 
@@ -103,6 +109,9 @@ class Relay:
         self.answers: Mailbox[AnswerMessage] = Mailbox()
         self.rehearsals = Rehearsals()
         self.curfew = Curfew()
+        self.ledger = Ledger(Limits())
+        self.wall = time.time
+        self.prices: dict[TargetName, Price] = {}
         self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
@@ -140,7 +149,11 @@ class Relay:
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
         forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
         shelf = Shelf(self.answers.address, time.time)
-        plain = Surroundings(self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf, self.curfew)
+        watching = Watching(self.metrics, alarm)
+        till = Till(self.ledger, self.rows.address, lambda: Moment(time.monotonic(), self.wall()), watching)
+        plain = Surroundings(
+            self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf, self.curfew, till, self.prices
+        )
         return replace(plain, **self.besides)
 
     def row(self, kind: type) -> Any:
