@@ -27,7 +27,6 @@ from daemon.faces.vitals import Vitals
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
 from daemon.limits.ledger import Ledger, Moment
-from daemon.limits.policy import Limits
 from daemon.limits.till import Till
 from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
@@ -137,7 +136,7 @@ class Assembly:
         self.rehearsals = Rehearsals()
         self.alarm = Alarm(self._alert_policy, boxes.herald.address, boxes.recorder.address, self.clock)
         self.herald = Herald(boxes.herald, self._alert_policy, time.time, VERSION)
-        self.till = self._till(configuration.limits, past)
+        self.till = self._till(configuration, past)
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         luck = random.Random(seed)  # noqa: S311 - jitter
         traffic = Traffic(self.dispatcher.sight, past.spent)
@@ -153,14 +152,19 @@ class Assembly:
             till=self.till,
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
-        self.around = self._surroundings()
+        self.around = self._around()
         self.shadows = Shadows(boxes.shadow, self.around)
         self.front = self._front()
 
-    def _till(self, limits: Limits, past: Past) -> Till:
+    def _till(self, configuration: Configuration, past: Past) -> Till:
         watching = Watching(self.metrics, self.alarm)
-        till = Till(Ledger(Limits()), self.boxes.recorder.address, lambda: Moment(self.clock(), time.time()), watching)
-        till.replace(limits)
+        till = Till(
+            Ledger(configuration.limits),
+            self.boxes.recorder.address,
+            lambda: Moment(self.clock(), time.time()),
+            watching,
+        )
+        till.replace(configuration.limits)
         till.recall(past.spending)
         return till
 
@@ -181,31 +185,7 @@ class Assembly:
             self.shadows,
         )
 
-    def _front(self) -> Front:
-        stopping = anyio.Event()
-        controls = Controls(
-            desk=self.desk,
-            registry=self.boxes.registry.address,
-            prober=self.boxes.prober.address,
-            recorder=self.boxes.recorder.address,
-            recorder_state=lambda: self.recorder.state,
-            spent_usd=self.prober.spent_usd,
-            reload=self.reload.by,
-            version=VERSION,
-            started_at=self.clock(),
-            rehearsals=self.rehearsals,
-            alarm=self.alarm,
-            tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
-        )
-        return Front(
-            ClientFace(self.in_force, self.around, self.clock),
-            ControlFace(controls, self.in_force, self.clock),
-            Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
-            stopping,
-        )
-
-    def _surroundings(self) -> Callable[[], Surroundings]:
-        """Return what gives the surroundings of the moment: a reload replaces some of them."""
+    def _around(self) -> Callable[[], Surroundings]:
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
         witnesses = Witnesses(
             registry=self.boxes.registry.address,
@@ -215,6 +195,7 @@ class Assembly:
             clock=self.clock,
             code=fingerprint(),
         )
+
         shelf = Shelf(self.boxes.answers.address, time.time)
 
         def around() -> Surroundings:
@@ -238,3 +219,26 @@ class Assembly:
 
         model = ModelClassifier(lambda: self.in_force.routes, around)
         return around
+
+    def _front(self) -> Front:
+        stopping = anyio.Event()
+        controls = Controls(
+            desk=self.desk,
+            registry=self.boxes.registry.address,
+            prober=self.boxes.prober.address,
+            recorder=self.boxes.recorder.address,
+            recorder_state=lambda: self.recorder.state,
+            spent_usd=self.prober.spent_usd,
+            reload=self.reload.by,
+            version=VERSION,
+            started_at=self.clock(),
+            rehearsals=self.rehearsals,
+            alarm=self.alarm,
+            tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
+        )
+        return Front(
+            ClientFace(self.in_force, self.around, self.clock),
+            ControlFace(controls, self.in_force, self.clock),
+            Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
+            stopping,
+        )

@@ -101,7 +101,7 @@ class Operating:
 
     async def reload(self, request: web.BaseRequest) -> dict[str, Any]:
         """Swap the configuration for the one on disk. Raises Problem where that one is invalid."""
-        problems = await self._controls.reload(self._operator(request).name)
+        problems = await self._controls.reload(self.operator(request).name)
         if problems:
             message = "The new configuration is invalid and was not put in force; the old one still is."
             raise Problem(Refusal(kind=RefusalKind.INVALID_CONFIGURATION, message=message, problems=problems))
@@ -109,7 +109,7 @@ class Operating:
 
     async def rehearse(self, request: web.BaseRequest) -> dict[str, Any]:
         """Order a fault for the next requests of a workload. Raises Problem where that may or can not be."""
-        peer = self._operator(request)
+        peer = self.operator(request)
         asked = await json_body(request, _Rehearse)
         workload = self._in_force.routes.workloads.get(asked.workload)
         if workload is None:
@@ -138,7 +138,7 @@ class Operating:
 
     async def operate(self, request: web.BaseRequest, verb: str, target: TargetName) -> dict[str, Any]:
         """Drain, resume or probe `target`. Raises Problem where the caller may not."""
-        peer = self._operator(request)
+        peer = self.operator(request)
         match verb:
             case "drain":
                 return await self._drain(target, peer, await json_body(request, _Drain))
@@ -178,7 +178,8 @@ class Operating:
             "latency_ms": round(outcome.latency_s * 1e3, 1) if outcome else None,
         }
 
-    def _operator(self, request: web.BaseRequest) -> Peer:
+    def operator(self, request: web.BaseRequest) -> Peer:
+        """Return who asks. Raises Problem where that is nobody who may operate."""
         peer = caller_of(request)
         if peer is None:
             raise problem(RefusalKind.NOT_OPERATOR, "Operating is possible over the Unix socket only, not over TCP.")

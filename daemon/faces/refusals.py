@@ -48,6 +48,7 @@ class RefusalKind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_OPERATOR = "not_operator"
     NOT_FOUND = "not_found"
+    DECIDED = "already_decided"
     METHOD = "method_not_allowed"
     INVALID_REQUEST = "invalid_request"
     HISTORY = "history_unavailable"
@@ -80,6 +81,7 @@ _RULES: Final = {
     RefusalKind.FORBIDDEN: _Rule(403, "Not allowed from there", _INVALID),
     RefusalKind.NOT_OPERATOR: _Rule(403, "Only operators may do this", _INVALID),
     RefusalKind.NOT_FOUND: _Rule(404, "There is nothing here", _INVALID),
+    RefusalKind.DECIDED: _Rule(409, "Somebody has decided already", _INVALID),
     RefusalKind.METHOD: _Rule(405, "Another method is needed", _INVALID),
     RefusalKind.INVALID_REQUEST: _Rule(400, "The request does not fit", _INVALID),
     RefusalKind.HISTORY: _Rule(503, "The history cannot be read now", _OURS),

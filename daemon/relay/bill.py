@@ -85,7 +85,7 @@ def cost_of_attempt(price: Price | None, outcome: Outcome, input_tokens: int) ->
         return Cost()
     if price is None:
         return Cost(None)
-    if counted and (usd := cost_of(price, outcome.usage)) is not None:
+    if counted and not outcome.said and (usd := cost_of(price, outcome.usage)) is not None:
         return Cost(usd)
-    said = max(outcome.said, float(outcome.tokens or 0))
+    said = max(outcome.said, float(outcome.tokens or 0), float(outcome.usage.completion_tokens or 0))
     return Cost(expected_cost(price, outcome.usage.prompt_tokens or input_tokens, said), estimated=True)

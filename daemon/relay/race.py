@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from daemon.lease_desk import LeaseDesk
+from daemon.relay.admission import set_aside
 from daemon.relay.calls import Client, ClientCall, ClientLeft, ExchangeResult, Failed, Whole
 from daemon.relay.course import Course
 from daemon.relay.exchange import Exchange
@@ -105,7 +106,7 @@ class Race:
                 if isinstance(lease, NoLease):
                     track.journal.not_hedged()
                     return
-                if track.journal.tab is not None and await track.journal.tab.reserve(lease.ticket, lease.target, 2):
+                if await set_aside(track.journal, lease) is not None:
                     track.journal.not_hedged()
                     return
                 track.journal.hedged(lease)

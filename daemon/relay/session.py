@@ -6,7 +6,7 @@ import anyio
 import msgspec
 
 from daemon.limits.accounts import Verdict
-from daemon.limits.till import Asked
+from daemon.relay.admission import let_in, set_aside
 from daemon.relay.bill import Bill
 from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.course import Course
@@ -96,24 +96,13 @@ class Session:
             refusal := too_long(self._call.workload, self._course.needs.tokens)
         ):
             return await self._last_words.refuse(refusal, self._course.tried)
-        if (verdict := self._let_in()) is not None:
+        if (verdict := let_in(self._course, self._journal, self._around)) is not None:
             return await self._last_words.refuse(limited(verdict), self._course.tried)
         if self._call.workload.sorts:
             await sort(self._course, self._journal, self._around)
         while not await self._is_last(result := await self._one_attempt()):
             pass
         return await self._end(result)
-
-    def _let_in(self) -> Verdict | None:
-        """Return the limit that stands in the request's way, None where it is let in."""
-        call, course = self._call, self._course
-        asked = Asked(call.request_id, call.charged, course.tokens, call.max_tokens)
-        tab = self._around.till.admit(asked, self._around.prices)
-        if isinstance(tab, Verdict):
-            return tab
-        self._journal.tab, course.frugal = tab, tab.frugal
-        self._journal.story.budget = " ".join(warning.message for warning in tab.warnings)
-        return None
 
     async def _is_last(self, result: ExchangeResult | NoLease | Verdict) -> bool:
         """Return whether nothing else is tried; where something is, the course knows what."""
@@ -153,12 +142,7 @@ class Session:
                 return lease
             if pause_s := self._course.pause_before(lease):
                 await anyio.sleep(pause_s)
-            return await self._reserved(lease) or await self._attempt(lease)
-
-    async def _reserved(self, lease: Lease) -> Verdict | None:
-        """Set money aside for an attempt; return the limit that forbids it."""
-        tab = self._journal.tab
-        return None if tab is None else await tab.reserve(lease.ticket, lease.target, self._journal.story.attempts + 1)
+            return await set_aside(self._journal, lease) or await self._attempt(lease)
 
     def _decided(self, lease: Lease | NoLease, asked_at: float) -> None:
         story, course = self._journal.story, self._course
@@ -257,7 +241,7 @@ class Session:
             return None
         async with self._around.desk.lease(self._course.escalation(onto)) as lease:
             self._journal.decided(lease.choice, len(self._course.tried) + 1)
-            if isinstance(lease, NoLease) or await self._reserved(lease) is not None:
+            if isinstance(lease, NoLease) or await set_aside(self._journal, lease) is not None:
                 return None
             self._journal.fell_back(origin, onto, Outcome(reason=f"escalated: {lack}"))
             result = await self._attempt(lease)

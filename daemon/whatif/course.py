@@ -17,6 +17,7 @@ from daemon.routing.leases import Choice, Preference, RouteQuery
 from daemon.routing.policy import Routes, StreamRecovery, Workload
 from daemon.routing.sorting.again import sorted_as, unseen
 from daemon.routing.sorting.drawing import routed
+from daemon.whatif.costing import FREE, Prices, Spent
 from daemon.whatif.endings import Ending, Result, as_recorded
 from daemon.whatif.neighbours import Answer, Basis, Neighbours, answer_of, seen_of
 from daemon.whatif.then import read_then
@@ -32,6 +33,8 @@ __all__ = ["Course", "World"]
 
 _LOOK_AGAIN_S: Final = 0.05
 """Between two looks at a target that is full: only the end of another request lets it take this one."""
+_ASKED: Final = ("needs", "more_than", "max_tokens", "tokens", "frugal")
+"""What a request asks whatever the configuration: what it needs, how long it is, and whether its payer is short."""
 _OWN_DOING: Final = frozenset({Blame.CALLER.value, Blame.POLICY.value})
 
 
@@ -40,6 +43,7 @@ class World(Protocol):
 
     routes: Routes
     neighbours: Neighbours
+    prices: Prices
 
     def snapshot(self, now: float) -> HealthSnapshot:
         """Return what would be known of the targets."""
@@ -80,7 +84,8 @@ class Course:
         self._faithful = True
         """Whether it has gone the recorded way so far."""
         self._onward: Onward | None = None
-        self._cost: float | None = None
+        self._spent: Spent = FREE
+        """On the attempts so far."""
         self._arrived_at = request.at_ms / 1e3
         self._asked_at = self._arrived_at
         self._hedged = any(attempt.hedge for attempt in request.attempts)
@@ -122,7 +127,10 @@ class Course:
             streamed=bool(request.streamed),
         )
         query = replace(query, preference=self._preference, workload=routed(workload, self._preference))
-        return query if then is None else replace(query, needs=then.query.needs, max_tokens=then.query.max_tokens)
+        if then is None:
+            return replace(query, tokens=request.prompt_tokens or 0)
+        asked = {name: getattr(then.query, name) for name in _ASKED}
+        return replace(query, **asked)
 
     @property
     def _preference(self) -> Preference:
@@ -180,10 +188,14 @@ class Course:
             lost = attempt.blame == Blame.OURSELVES.value and self._hedged
             left = attempt.fault == Fault.CANCELLED.value and not self._faithful
             if attempt.target == target and not lost and not left:
-                return answer_of(seen_of(attempt, self._request), basis)
+                spent = self._world.prices.again(attempt, self._request, self._then)
+                own = answer_of(seen_of(attempt, self._request), basis)
+                return own._replace(ok_spent=spent, failed_spent=spent)
         if not self._faithful and any(attempt.blame in _OWN_DOING for attempt in self._request.attempts):
             return Answer(Basis.UNKNOWN)  # what was wrong with the request itself need not be wrong elsewhere
-        return self._world.neighbours.answer(target, self._request.streamed, now)
+        answer = self._world.neighbours.answer(target, self._request.streamed, now)
+        spent = self._world.prices.elsewhere(target, self._request, self._then, answer.usage)
+        return answer._replace(ok_spent=spent)
 
     def _answered(self, answer: Answer, now: float) -> None:
         """Split into the way on which the attempt succeeds and the one on which it fails."""
@@ -192,10 +204,10 @@ class Course:
                 self._end_as_recorded()
                 return
             took_s = now + answer.ok_s - self._arrived_at
-            cost = answer.cost_usd if len(self._tried) == 1 else None
-            self._endings.append(Ending(self._weight * (1.0 - answer.failing), "ok", took_s, len(self._tried), cost))
+            self._end(self._weight * (1.0 - answer.failing), "ok", took_s, self._spent.plus(answer.ok_spent))
             self._weight *= answer.failing
         if answer.failing > 0.0:
+            self._spent = self._spent.plus(answer.failed_spent)
             self._after_failure(answer, now + answer.failed_s)
         else:
             self._finish()
@@ -240,12 +252,16 @@ class Course:
         if basis.weakness > self._basis.weakness:
             self._basis = basis
 
+    def _end(self, weight: float, outcome: str, took_s: float, spent: Spent) -> None:
+        self._endings.append(Ending(weight, outcome, took_s, len(self._tried), *spent))
+
     def _fail(self, now: float) -> None:
-        self._endings.append(Ending(self._weight, "failed", now - self._arrived_at, len(self._tried)))
+        self._end(self._weight, "failed", now - self._arrived_at, self._spent)
         self._finish()
 
     def _end_as_recorded(self) -> None:
-        self._endings = [as_recorded(self._request)]
+        spent = self._world.prices.all_again(self._request, self._then)
+        self._endings = [as_recorded(self._request)._replace(cost_usd=spent.usd, estimated=spent.estimated)]
         self._basis = Basis.RECORDED
         self._finish()
 
@@ -254,11 +270,14 @@ class Course:
         self._finish()
 
     def _finish(self) -> None:
-        attempts = self._request.attempts
+        attempts, before = self._request.attempts, as_recorded(self._request)
+        if repriced := before.cost_usd is None:
+            before = before._replace(cost_usd=self._world.prices.all_again(self._request, self._then).usd)
         self._world.done(
             Result(
                 request=self._request,
-                before=as_recorded(self._request),
+                before=before,
+                repriced=repriced,
                 after=tuple(self._endings),
                 basis=self._basis,
                 first_before=attempts[0].target if attempts else None,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from daemon.whatif.neighbours import Basis
 from daemon.whatif.tally import Findings, Side, Tally
 
-__all__ = ["coverage", "lines_of", "members_of"]
+__all__ = ["costs_rest_on", "coverage", "lines_of", "members_of"]
 
 _UNKNOWN: Final = "unknown"
 _NOWHERE: Final = "(nowhere)"
@@ -54,6 +54,23 @@ def lines_of(tally: Tally) -> Iterator[Line]:
         yield f"first to {target or _NOWHERE}", *shares
 
 
+def costs_rest_on(tally: Tally) -> str:
+    """Return in one line what is known of the expected costs, and what is not."""
+    unknown = tally.compared - tally.costs
+    if not tally.costs:
+        return f"of no request both costs are known: a price or a count is missing for {unknown}"
+    counted = tally.costs - tally.costs_estimated
+    parts = [
+        (counted, "by the providers' own counts"),
+        (tally.costs_estimated, "estimated: by those counts at another target's price"),
+        (unknown, "unknown and left out: a price or a count is missing"),
+    ]
+    told = ", ".join(f"{count} {words}" for count, words in parts if count)
+    if tally.costs_repriced:
+        told += f"; of {tally.costs_repriced} no cost was recorded, and both are counted at the new prices"
+    return f"costs: {told}"
+
+
 def members_of(findings: Findings) -> dict[str, Any]:
     """Return the findings as the members of a JSON object."""
     return {
@@ -73,6 +90,8 @@ def _tally(tally: Tally) -> dict[str, Any]:
         "recorded": _side(tally, tally.before, tally.cost_before),
         "expected": _side(tally, tally.after, tally.cost_after),
         "costs_known": tally.costs,
+        "costs_estimated": tally.costs_estimated,
+        "costs_repriced": tally.costs_repriced,
         "first_target": {
             target or "": {"recorded": tally.first_before[target], "expected": tally.first_after[target]}
             for target in _targets(tally)

@@ -16,6 +16,7 @@ from daemon.routing.policy import Strategy
 from daemon.routing.selection import choose, earliest_ready
 from daemon.routing.strategies.strategy import Turn
 from daemon.routing.traffic import Traffic
+from daemon.whatif.costing import Prices
 from daemon.whatif.course import Course
 from daemon.whatif.endings import Result, refused
 from daemon.whatif.knowledge import Knowledge
@@ -39,6 +40,7 @@ class Rerun:
     def __init__(self, configuration: Configuration, journeys: Journeys) -> None:
         """Ask `configuration` instead of the one that was in force."""
         self.routes = configuration.routes
+        self.prices = Prices(self.routes.places)
         self.neighbours = Neighbours(journeys.hour)
         self._journeys = journeys
         self._knowledge = Knowledge(configuration.policies)
@@ -66,7 +68,7 @@ class Rerun:
         for number, request in enumerate(self._requests(from_ms, to_ms)):
             self._run_until(request.at_ms / 1e3)
             self._witness.meet(request)
-            if request.at_ms >= judged_ms:
+            if request.at_ms >= judged_ms and request.purpose == _ASKED_BY_CLIENTS:
                 self._begin(request)
             if number % _TIDY == 0:
                 self.neighbours.forget(self._now - NEAR_S)
@@ -169,5 +171,7 @@ class Rerun:
         return done
 
 
+_ASKED_BY_CLIENTS: Final = "client"
+"""What is judged; copies and fairlead's own questions are evidence, and would not be asked alike again."""
 _TELLS_NOTHING: Final = frozenset({"caller", "policy", "ourselves"})
 """Whose failures say nothing of what another request would have met."""

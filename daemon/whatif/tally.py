@@ -69,6 +69,10 @@ class Tally:
         self.cost_before = self.cost_after = 0.0
         self.costs = 0
         """Of how many requests both costs are known."""
+        self.costs_estimated = 0
+        """Of how many of those the expected cost is an estimate."""
+        self.costs_repriced = 0
+        """Of how many of those no cost was recorded, and both are counted at the new prices."""
         self.first_before: Counter[str | None] = Counter()
         self.first_after: Counter[str | None] = Counter()
         """Where requests went first, whether or not it is known what came of it."""
@@ -98,6 +102,8 @@ class Tally:
         if before is None or len(known) < len(after):
             return
         self.costs += 1
+        self.costs_estimated += any(ending.estimated for ending in result.after)
+        self.costs_repriced += result.repriced
         self.cost_before += before
         self.cost_after += sum(known)
 
