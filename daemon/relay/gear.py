@@ -17,7 +17,8 @@ from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.journal import Witnesses
 from daemon.relay.patience import Limits
-from daemon.routing.complexity.heuristic import Classified
+from daemon.routing.complexity.features import Asked
+from daemon.routing.complexity.tiers import Classified
 from daemon.shadow.copies import Copied
 from probes.calls import UpstreamReply, UpstreamRequest
 from probes.dialects.continuing import Splice
@@ -70,8 +71,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class AsksHowHard(Protocol):
     """Who asks a model how hard a request is: `daemon.triage.model.ModelClassifier`."""
 
-    async def classified(self, call: ClientCall, ruled: Classified) -> Classified:
-        """Return what the model takes `call` for; `ruled`, with the trouble told in its reasons, where it fails."""
+    async def classified(self, call: ClientCall, asked: Asked, ruled: Classified) -> Classified:
+        """Return what the model takes `asked` for; `ruled`, with the trouble told in its reasons, where it fails."""
         ...
 
 

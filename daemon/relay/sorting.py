@@ -50,10 +50,11 @@ def is_drawn(call: ClientCall, share: float, purpose: str) -> bool:
 
 
 async def _by_tier(call: ClientCall, tiers: Tiers, model: AsksHowHard | None) -> Preference:
-    ruled = classify(asked_of(call.surface, call.body))
+    asked = asked_of(call.surface, call.body)
+    ruled = classify(asked)
     if model is None or call.workload.classifier is not Classifier.MODEL or not call.surface.generates:
         return by_tier(tiers, ruled)
-    return by_tier(tiers, await model.classified(call, ruled))
+    return by_tier(tiers, await model.classified(call, asked, ruled))
 
 
 def _signs_of(call: ClientCall) -> Signs:

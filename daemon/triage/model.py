@@ -13,13 +13,11 @@ from daemon.relay.gear import Surroundings
 from daemon.relay.request_ids import new_request_id
 from daemon.relay.session import Session
 from daemon.relay.unheard import Unheard
-from daemon.routing.complexity.heuristic import Classified
-from daemon.routing.complexity.tiers import Tier
+from daemon.routing.complexity.features import Asked
+from daemon.routing.complexity.tiers import Classified, Tier
 from daemon.routing.policy import Routes, Workload
 from daemon.triage.memory import Memory
 from daemon.triage.question import MOST_CHARACTERS, MOST_TOKENS, question_about, surface_of, tier_said
-from probes.dialects.complaints import decode
-from probes.dialects.prompts import last_question
 from probes.dialects.texts import text_of
 
 __all__ = ["ModelClassifier"]
@@ -41,19 +39,18 @@ class ModelClassifier:
         self._memory = Memory()
         self._under_way = 0
 
-    async def classified(self, call: ClientCall, ruled: Classified) -> Classified:
+    async def classified(self, call: ClientCall, asked: Asked, ruled: Classified) -> Classified:
         """Return what the model takes the request for; on any fault `ruled`, which says what the fault was."""
-        text = last_question(call.surface, decode(call.body))[:MOST_CHARACTERS]
+        text, judge = asked.text[:MOST_CHARACTERS], call.workload.classifier_workload
         if not text.strip():
             return _despite("there is no text to show the model", ruled)
-        asked = call.workload.classifier_workload
-        known = self._memory.recall(asked, text)
+        known = self._memory.recall(judge, text)
         if known is not None:
             return replace(ruled, tier=known, reasons=("the model said so before",))
         said = await self._said(call, text)
         if not isinstance(said, Tier):
             return _despite(said, ruled)
-        self._memory.keep(asked, text, said)
+        self._memory.keep(judge, text, said)
         return replace(ruled, tier=said, reasons=("the model says so",))
 
     async def _said(self, call: ClientCall, text: str) -> Tier | str:

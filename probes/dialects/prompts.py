@@ -1,4 +1,4 @@
-"""What a request says to a model, in whichever dialect: its standing orders, its last question, its tools.
+"""What a request says to a model, in whichever dialect: its standing orders and its tools.
 
 Nothing here raises for what a client wrote: what is not understood is not there.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from probes.surfaces import Surface
 
-__all__ = ["last_question", "system_prompt", "tools_offered"]
+__all__ = ["system_prompt", "tools_offered"]
 
 _ORDERING: Final = ("system", "developer")
 _TEXTS: Final = ("text", "input_text")
@@ -23,16 +23,6 @@ def system_prompt(surface: Surface, request: object) -> str:
     own = request.get("system") if surface is Surface.MESSAGES else request.get("instructions")
     ordered = (message.get("content") for message in _messages(surface, request) if message.get("role") in _ORDERING)
     return "\n".join(text for part in (own, *ordered) if (text := _text(part)))
-
-
-def last_question(surface: Surface, request: object) -> str:
-    """Return the text of the last message of the user in a decoded request; empty where there is none."""
-    if not isinstance(request, dict):
-        return ""
-    if isinstance(request.get("input"), str):
-        return str(request["input"])
-    asked = (_text(message.get("content")) for message in reversed(_messages(surface, request)) if _is_users(message))
-    return next(filter(None, asked), "")
 
 
 def tools_offered(request: object) -> frozenset[str]:
@@ -53,10 +43,6 @@ def _names(tools: list[Any]) -> Iterator[str]:
 def _messages(surface: Surface, request: dict[str, Any]) -> list[dict[str, Any]]:
     messages = request.get("input" if surface is Surface.RESPONSES else "messages")
     return [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
-
-
-def _is_users(message: dict[str, Any]) -> bool:
-    return message.get("role") == "user"
 
 
 def _text(content: object) -> str:

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.routing.complexity.heuristic import Classified
-from daemon.routing.complexity.tiers import Tier
+from daemon.routing.complexity.tiers import Classified, Tier
 from daemon.routing.leases import Preference, RouteQuery
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from daemon.routing.selection import Load, choose

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.dialects.declining import declines
-from probes.dialects.prompts import last_question, system_prompt, tools_offered
+from probes.dialects.prompts import system_prompt, tools_offered
 from probes.surfaces import Surface
 
 CHAT = {
@@ -47,10 +47,9 @@ ITEMS = {
         (Surface.RESPONSES, ITEMS),
     ],
 )
-def test_orders_question_and_tools_are_found_in_every_dialect(surface: Surface, request_: dict[str, object]) -> None:
-    """Law: the standing orders, the user's last text, and what tools are called."""
+def test_orders_and_tools_are_found_in_every_dialect(surface: Surface, request_: dict[str, object]) -> None:
+    """Law: the standing orders, and what tools are called."""
     assert system_prompt(surface, request_) == "Be brief."
-    assert last_question(surface, request_) == "second"
     assert "look_up" in tools_offered(request_)
 
 
@@ -72,7 +71,6 @@ _JSON = st.recursive(
 def test_nothing_a_client_writes_is_too_strange(value: object, surface: Surface) -> None:
     """Law: what is not understood is not there."""
     assert isinstance(system_prompt(surface, value), str)
-    assert isinstance(last_question(surface, value), str)
     assert all(isinstance(name, str) for name in tools_offered(value))
 
 

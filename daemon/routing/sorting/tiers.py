@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from daemon.routing.complexity.heuristic import Classified
-from daemon.routing.complexity.tiers import Tier
+from daemon.routing.complexity.tiers import Classified, Tier
 from daemon.routing.leases import Preference
 from daemon.routing.sorting.policy import Tiers
 from state.targets import TargetName
