@@ -13,8 +13,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from daemon.routing.chain import Onward, Situation, next_step
-from daemon.routing.leases import Choice, RouteQuery
+from daemon.routing.leases import Choice, Preference, RouteQuery
 from daemon.routing.policy import StreamRecovery, Workload
+from daemon.routing.sorting.again import sorted_as
+from daemon.routing.sorting.drawing import routed
 from daemon.whatif.costing import FREE, Spent
 from daemon.whatif.endings import Ending, Result, as_recorded
 from daemon.whatif.neighbours import Answer, Basis, answer_of, seen_of
@@ -99,10 +101,28 @@ class Course:
             fallback_on=workload.fallback_on if allowed else (),
             streamed=bool(request.streamed),
         )
+        preference = self._preference
+        query = replace(
+            query, preference=preference, workload=routed(workload, preference), billing=self._payer(preference)
+        )
         if then is None:
             return replace(query, tokens=request.prompt_tokens or 0)
         asked = {name: getattr(then.query, name) for name in _ASKED}
         return replace(query, **asked)
+
+    @property
+    def _preference(self) -> Preference:
+        """What suits the request, by what it was taken for."""
+        taken_for = Preference(label=self._request.label or "") if self._then is None else self._then.query.preference
+        return sorted_as(self._workload, taken_for)
+
+    def _payer(self, preference: Preference) -> str | None:
+        """Return the group that pays for a fallback: that of the first target, a canary's candidate apart."""
+        places = self._world.routes.places
+        first = next((target for target in self._tried if target != preference.candidate), None)
+        if first is None or first not in places or self._workload.cross_billing:
+            return None
+        return places[first].billing if any(each.billing for each in places.values()) else None
 
     def _guessed_surface(self) -> Surface:
         """Return what was probably asked, where no choice of the request is recorded: its target's usual call."""
@@ -119,7 +139,7 @@ class Course:
         then = self._then if number == 1 else read_then(self._request.settings.get(number))
         if then is None:  # too long for the workload, perhaps: it was refused before anything was chosen
             return not self._request.attempts and self._workload.max_input_tokens is not None
-        return then.is_as(self._workload, self._world.routes, self._world.snapshot(now), now)
+        return then.is_as(routed(self._workload, self._preference), self._world.routes, self._world.snapshot(now), now)
 
     def _go_as_recorded(self, query: RouteQuery, now: float) -> None:
         number, attempts = len(self._tried), self._request.attempts

@@ -75,7 +75,7 @@ class Tally:
         """Of how many of those no cost was recorded, and both are counted at the new prices."""
         self.first_before: Counter[str | None] = Counter()
         self.first_after: Counter[str | None] = Counter()
-        """Where requests went first, whether or not it is known what came of it."""
+        """Where requests went first, whether or not it is known what came of it; not of those that nobody can sort."""
 
     @property
     def compared(self) -> int:
@@ -87,7 +87,7 @@ class Tally:
         self.requests += 1
         self.bases[result.basis] += 1
         self.first_before[result.first_before] += 1
-        self.first_after[result.first_after] += 1
+        self.first_after[result.first_after] += not result.unsorted
         if result.basis is Basis.UNKNOWN:
             return
         self.before.add(result.before)

@@ -114,6 +114,30 @@ def test_a_cascade_is_taken_to_be_content_with_its_first_answer_and_says_so(hist
     assert "the least that they may be" in "\n".join(coverage(findings))
 
 
+SORTED = {
+    "complexity": 'tiers = { simple = ["two/m"], complex = ["one/m"] }',
+    "task": 'tasks = [{ name = "mail", system = "mail", targets = ["two/m"] }]',
+}
+
+
+@pytest.mark.parametrize(("strategy", "label"), [("complexity", "simple"), ("task", "mail")])
+def test_requests_are_sorted_by_what_they_were_taken_for_and_else_unknown(
+    tmp_path: Path, strategy: str, label: str
+) -> None:
+    """Their text is in no history: where nobody looked, nobody can tell, and the report says so."""
+    labels = [label, None, "canary", "no such thing", label]
+    asked = [Go(float(at), (Leg("one/m"),), CHARGED, usage=TOKENS, label=told) for at, told in enumerate(labels)]
+    aside = [Go(at + 0.5, (Leg("two/m"),), 0.0001, "aside", Usage(500, 50)) for at in range(5)]
+    path = written(tmp_path / "history.sqlite", sorted([*asked, *aside], key=lambda go: go.at))
+    sort = configured(tmp_path, strategy=strategy, more=SORTED[strategy], one=ONE, two=TWO)
+    findings = simulated(path, sort)
+    tally = findings.workloads["chat"]
+    assert tally.bases == {Basis.NEIGHBOURS: 2, Basis.UNKNOWN: 3}
+    assert (findings.unsorted, findings.unasked, tally.first_after) == (3, {}, {"two/m": 2, None: 0})
+    assert tally.cost_after == pytest.approx(2 * 0.0002)
+    assert "of 3 requests nobody wrote down their tier or task" in "\n".join(coverage(findings))
+
+
 def test_copies_and_own_questions_are_evidence_and_nobodys_requests(tmp_path: Path) -> None:
     """They are not asked again: the candidate has its own."""
     aside = [Go(float(at), (Leg("two/m"),), 0.1, "chat", TOKENS, "shadow") for at in range(5)]
