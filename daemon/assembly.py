@@ -38,7 +38,10 @@ from daemon.relay.journal import Witnesses
 from daemon.reloading import Audience, Reload
 from daemon.replay.fingerprint import fingerprint
 from daemon.routing.leases import DispatcherMessage
+from daemon.shadow.copies import Copied
+from daemon.shadow.shadows import Shadows
 from daemon.simulation import Simulation
+from daemon.triage.model import ModelClassifier
 from daemon.version import VERSION
 from probes.canaries import Spent
 from probes.prober import Prober, ProberMessage, ProvidersReplaced, Traffic
@@ -59,6 +62,7 @@ _EVIDENCE_WAITING = 10_000
 _ROWS_WAITING = 20_000
 _ANSWERS_WAITING = 1_000
 _ALERTS_WAITING = 100
+_COPIES_WAITING = 32
 
 WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "prober": ("registry",),
@@ -67,7 +71,8 @@ WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "recorder": (),
     "answers": (),
     "herald": (),
-    "session": ("dispatcher", "registry", "recorder", "answers", "herald"),
+    "shadow": ("dispatcher", "registry", "recorder", "answers", "herald"),
+    "session": ("dispatcher", "registry", "recorder", "answers", "herald", "shadow"),
     "control": ("dispatcher", "registry", "prober", "recorder", "herald"),
 }
 """Who posts to whom. It has no circle, so that full mailboxes cannot deadlock."""
@@ -84,6 +89,7 @@ class Mailboxes:
         self.recorder: Mailbox[RecorderMessage] = Mailbox(_ROWS_WAITING)
         self.answers: Mailbox[AnswerMessage] = Mailbox(_ANSWERS_WAITING)
         self.herald: Mailbox[Alert] = Mailbox(_ALERTS_WAITING)
+        self.shadow: Mailbox[Copied] = Mailbox(_COPIES_WAITING)
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -146,6 +152,8 @@ class Assembly:
             till=self.till,
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
+        self.around = self._around()
+        self.shadows = Shadows(boxes.shadow, self.around)
         self.front = self._front()
 
     def _till(self, configuration: Configuration, past: Past) -> Till:
@@ -166,7 +174,16 @@ class Assembly:
     @property
     def actors(self) -> tuple[Runs, ...]:
         """Everything that has to be started."""
-        return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers, self.herald)
+        return (
+            self.recorder,
+            self.registry,
+            self.dispatcher,
+            self.prober,
+            self.sweep,
+            self.answers,
+            self.herald,
+            self.shadows,
+        )
 
     def _around(self) -> Callable[[], Surroundings]:
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
@@ -195,8 +212,12 @@ class Assembly:
                 self.curfew,
                 self.till,
                 self.in_force.prices,
+                payers=self.in_force.payers,
+                model=model,
+                shadows=self.boxes.shadow.address,
             )
 
+        model = ModelClassifier(lambda: self.in_force.routes, around)
         return around
 
     def _front(self) -> Front:
@@ -216,7 +237,7 @@ class Assembly:
             tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
         )
         return Front(
-            ClientFace(self.in_force, self._around(), self.clock),
+            ClientFace(self.in_force, self.around, self.clock),
             ControlFace(controls, self.in_force, self.clock),
             Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
             stopping,

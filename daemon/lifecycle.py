@@ -139,6 +139,7 @@ async def _end(assembly: Assembly, servers: Servers, notifier: Notifier) -> None
         assembly.curfew.fall()
         with anyio.move_on_after(_LAST_WORDS_S):
             await assembly.front.empty()
+    assembly.shadows.close()
     await servers.close()
     await assembly.wires.aclose()
     with anyio.move_on_after(_FLUSH_S):

@@ -44,7 +44,7 @@ class Alarm:
             self._raise(self._watch.faulted(target, outcome.fault, self._policy(), self._clock()))
 
     def ended(self, row: RequestRow, fell_back: TargetName | None) -> None:
-        """Take in how a request ended, and from where it fell back."""
+        """Take in how a client's request ended, and from where it fell back; nobody waits for any other."""
         if row.purpose != "client":
             return
         answered = _answered(row, fell_back)

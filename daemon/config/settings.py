@@ -10,6 +10,7 @@ import msgspec
 from daemon.alerts.policy import AlertPolicy
 from daemon.limits.policy import BudgetPolicy, LimitPolicy
 from daemon.routing.policy import DegradedPolicy, MaxPrice, Strategy, StreamFloor, StreamRecovery
+from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
 from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
 from state.durations import Seconds, parse_duration
 from state.faults import DEFAULT_FALLBACK_ON, Fault
@@ -89,7 +90,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[workloads.NAME]`."""
 
-    targets: tuple[str, ...]
+    targets: tuple[str, ...] = ()
+    """May be left out where `tiers` name them."""
     strategy: str = Strategy.LOWEST_LATENCY.value
     weights: tuple[float, ...] = ()
     default: bool = False
@@ -107,6 +109,15 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
+    over_max_input: OverMaxInput = OverMaxInput.REFUSE
+    require_human_review: bool = False
+    tiers: Tiers | None = None
+    classifier: Classifier = Classifier.HEURISTIC
+    classifier_workload: str = ""
+    classifier_deadline: Seconds = Seconds(0.8)
+    tasks: tuple[Task, ...] = ()
+    canary: Canary | None = None
+    shadow: Shadow | None = None
     max_price: MaxPrice | None = None
     seconds_per_dollar: float | None = None
     cross_billing: bool = False

@@ -18,7 +18,7 @@ from state.history.inspection import ResultTable, query
 __all__ = ["explained"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_LAST: Final = "SELECT request_id FROM request ORDER BY id DESC LIMIT 1"
+_LAST: Final = "SELECT request_id FROM request WHERE purpose = 'client' ORDER BY id DESC LIMIT 1"
 _PARTS: Final = {
     "request": "SELECT at, request_id, workload, primary_target, served_by, attempts, outcome, fault, status, "
     "degraded, streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cached_tokens, cost_usd, "

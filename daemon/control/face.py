@@ -145,7 +145,8 @@ class ControlFace:
         query = previewed(request.rel_url.query, self._in_force.routes)
         view = await self._controls.desk.view()
         choice = await self._controls.desk.preview(query)
-        return picture.route_picture(choice, view, picture.base_urls(self._in_force))
+        shown = picture.route_picture(choice, view, picture.base_urls(self._in_force))
+        return {**shown, "label": query.preference.label or None, "why": query.preference.why or None}
 
     async def _flushed(self) -> None:
         """Let what has just happened reach the file: whoever asks wants to see it."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping
-from itertools import count
 
 from aiohttp import ClientConnectionResetError, ClientPayloadError, web
 
@@ -18,29 +16,23 @@ from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
 from daemon.relay.envelope import EnvelopeProblem, read_envelope
 from daemon.relay.gear import Surroundings
-from daemon.relay.session import Session
+from daemon.relay.request_ids import new_request_id
+from daemon.relay.serving import served
 from daemon.routing.naming import UnknownModel, known_names, resolve
 from probes.dialects.shapes import ModelEntry, models_body
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.history.charges import Charged
 
-__all__ = ["REQUEST_ID", "ClientFace", "new_request_id"]
+__all__ = ["REQUEST_ID", "ClientFace"]
 
 REQUEST_ID = web.RequestKey("request_id", str)
 """Under which a request carries its id, for whoever must answer it after all."""
 
 _OWN_HEADERS = frozenset({"content-encoding"})
 """The server has already undone a request's compression."""
-_PROCESS = secrets.token_hex(6)
-_SERIAL = count(1)
 _MILLISECONDS = re.compile(r"[1-9][0-9]{0,11}")
 _YES = frozenset({"1", "true", "yes"})
-
-
-def new_request_id() -> str:
-    """Return an id that no other request has; those of one process sort by age, which keeps indexes cheap."""
-    return f"req_{_PROCESS}{next(_SERIAL):012x}"
 
 
 class ClientFace:
@@ -62,7 +54,7 @@ class ClientFace:
             return _refused(call, surface.dialect, request_id)
         client = _HttpClient(request)
         try:
-            answer = await Session(call, self._around()).run(client)
+            answer = await served(call, client, self._around())
         except ClientLeft:
             return client.response or web.Response(status=499)
         if answer is None:

@@ -12,6 +12,7 @@ from daemon.relay.calls import Answer, ClientCall, Failed
 from daemon.relay.headers import answer_headers
 from daemon.routing.leases import NoLease, NoLeaseReason
 from daemon.routing.policy import Workload
+from daemon.routing.sorting.policy import OverMaxInput
 from state.faults import FAULT_RULES, Blame
 from state.outcome import Outcome
 from state.targets import TargetName
@@ -25,7 +26,7 @@ Tried = tuple[TargetName, Outcome]
 def too_long(workload: Workload, tokens: int) -> Refusal | None:
     """Return the refusal of a request whose estimated `tokens` are more than the workload allows."""
     most = workload.max_input_tokens
-    if most is None or tokens <= most:
+    if most is None or tokens <= most or workload.over_max_input is OverMaxInput.LARGER:
         return None
     return Refusal(
         kind=RefusalKind.INPUT_TOO_LONG,
@@ -53,6 +54,9 @@ def no_lease(call: ClientCall, refusal: NoLease) -> Refusal:
             )
         case NoLeaseReason.QUEUE_FULL:
             kind, text = RefusalKind.QUEUE_FULL, f"Too many requests of {workload} are waiting already. Try again soon."
+        case NoLeaseReason.TOO_LONG:
+            kind = RefusalKind.INPUT_TOO_LONG
+            text = f"No target of {workload} is known to take a request of this length ({why}). Shorten the input."
         case NoLeaseReason.NO_TARGET | NoLeaseReason.EXHAUSTED | NoLeaseReason.NO_HEDGE:
             kind, text = RefusalKind.NO_TARGET, f"No target of {workload} is available now ({why})."
     return Refusal(kind=kind, message=text, retry_after_s=refusal.retry_after_s)

@@ -17,12 +17,14 @@ from daemon.relay.last_words import LastWords
 from daemon.relay.preparation import Preparation
 from daemon.relay.race import Race, Track
 from daemon.relay.refusing import deadline_passed, exhausted, limited, no_lease, too_long
+from daemon.relay.sorting import sort
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
 from probes.dialects.continuing import continued_body
 from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
 from state.faults import Blame, Fault
+from state.history.rows import RequestRow
 from state.outcome import Outcome, Usage
 
 __all__ = ["Session"]
@@ -38,7 +40,7 @@ class Session:
         """Take up `call`."""
         self._call = call
         self._around = around
-        self._course = Course(call, around.gear.clock)
+        self._course = Course(call, around.gear.clock, around.payers)
         bill = Bill(around.prices, self._course.tokens, call.surface.work)
         self._journal = Journal(call, around.witnesses, bill)
         self._text = TextSoFar(call.surface) if call.collects else None
@@ -68,6 +70,11 @@ class Session:
             if self._journal.tab is not None:
                 self._journal.tab.close(self._journal.bill.tokens)
 
+    @property
+    def ending(self) -> RequestRow | None:
+        """What was written down of the request at its end; None before."""
+        return self._journal.row
+
     async def _stopped(self) -> Answer | None:
         """Tell a client that the daemon ends before its answer does, unless that had all come."""
         if self._journal.over or self._course.left_with is not None:
@@ -91,6 +98,8 @@ class Session:
             return await self._last_words.refuse(refusal, self._course.tried)
         if (verdict := let_in(self._course, self._journal, self._around)) is not None:
             return await self._last_words.refuse(limited(verdict), self._course.tried)
+        if self._call.workload.sorts:
+            await sort(self._course, self._journal, self._around)
         while not await self._is_last(result := await self._one_attempt()):
             pass
         return await self._end(result)

@@ -9,7 +9,9 @@ import msgspec
 from msgspec.structs import replace
 
 from daemon.replay.packing import unpacker
+from daemon.routing.leases import Preference
 from daemon.routing.policy import MaxPrice, Routes, Strategy, StreamFloor, StreamRecovery, TargetPlace, Workload
+from daemon.routing.sorting.again import sorted_as
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface
 from state.durations import Seconds
@@ -50,6 +52,7 @@ class _Query(msgspec.Struct, frozen=True):
     tokens: int = 0
     frugal: bool = False
     billing: str | None = None
+    preference: Preference = Preference()
 
 
 class _Routes(msgspec.Struct, frozen=True):
@@ -96,6 +99,8 @@ class Then(msgspec.Struct, frozen=True):
         """
         mine = self.query.workload
         if any(getattr(mine, name) != getattr(workload, name) for name in _CHOICE):
+            return False
+        if self.query.preference.groups != sorted_as(workload, self.query.preference).groups:
             return False
         same = _same if self._minds_prices else _same_but_for_its_price
         return all(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from daemon.alerts.alarm import Alarm
 from daemon.alerts.policy import AlertPolicy
@@ -28,7 +29,7 @@ from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
-from daemon.relay.session import Session
+from daemon.relay.serving import served
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from probes.dialects.requests import RequestForm
 from probes.policy import Dialect, Provider, Timeouts
@@ -102,6 +103,8 @@ class Relay:
         }
         self.routes = Routes(workloads={"w": self.workload}, places=places)
         self.rows: Mailbox[RecorderMessage] = Mailbox()
+        self.besides: dict[str, Any] = {}
+        """What else surrounds sessions, as in Surroundings: `payers`, `model`, `shadows`."""
         self.evidence: Mailbox[RegistryMessage] = Mailbox()
         self.answers: Mailbox[AnswerMessage] = Mailbox()
         self.rehearsals = Rehearsals()
@@ -137,6 +140,10 @@ class Relay:
                 **more,
             }
         )
+        return await served(call, client or Recorded(), self.around())
+
+    def around(self) -> Surroundings:
+        """Return what sessions are surrounded by."""
         alarm = Alarm(AlertPolicy, self.alerts.address, self.rows.address, time.monotonic)
         witnesses = Witnesses(self.evidence.address, self.rows.address, self.metrics, alarm, time.monotonic)
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
@@ -144,10 +151,10 @@ class Relay:
         shelf = Shelf(self.answers.address, time.time)
         watching = Watching(self.metrics, alarm)
         till = Till(self.ledger, self.rows.address, lambda: Moment(time.monotonic(), self.wall()), watching)
-        around = Surroundings(
+        plain = Surroundings(
             self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf, self.curfew, till, self.prices
         )
-        return await Session(call, around).run(client or Recorded())
+        return replace(plain, **self.besides)
 
     def row(self, kind: type) -> Any:
         """Return the only row of a kind."""
