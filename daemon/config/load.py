@@ -17,6 +17,7 @@ from daemon.config.checks import (
     check_workloads,
     parse_listen,
 )
+from daemon.config.client_keys import STAND_IN_DIGEST, check_keys, client_key
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
 from daemon.config.files import Document, read_files
@@ -24,7 +25,7 @@ from daemon.config.limiting import check_budgets, check_limits
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest, read_struct
 from daemon.config.secrets import SecretProblem, resolve_secret
-from daemon.config.settings import DaemonSettings, FileSettings, ProviderSettings, WorkloadSettings
+from daemon.config.settings import DaemonSettings, FileSettings, KeySettings, ProviderSettings, WorkloadSettings
 from daemon.config.sorting import all_targets, all_tasks, check_sorting, targets_named_beside
 from daemon.limits.policy import BudgetPolicy, LimitPolicy, Limits
 from daemon.routing.policy import Workload
@@ -37,6 +38,7 @@ __all__ = ["demo_configuration", "load"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "keys": {"sha256": STAND_IN_DIGEST},
     "providers": {"dialect": Dialect.OPENAI, "models": ("unknown",)},
     "workloads": {},
     "limits": {},
@@ -66,10 +68,12 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
         daemon=DaemonPolicy(
             listen=listen,
             operators=settings.daemon.operators,
+            speakers=settings.daemon.speakers,
             drain_grace=settings.daemon.drain_grace,
             max_body=settings.daemon.max_body,
             log_level=settings.daemon.log_level,
         ),
+        keys=tuple(client_key(name, each) for name, each in settings.keys.items()),
         history=settings.history,
         alerts=settings.alerts,
         limits=Limits(by_name=settings.limits, budgets=settings.budgets),
@@ -107,9 +111,12 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     check_limits(limits, workloads, problems)
     budgets = read_struct(BudgetPolicy, table.get("budgets", {}), ("budgets",), problems)
     check_budgets(budgets, problems)
+    keys = _read_each(KeySettings, table.get("keys", {}), "keys", problems)
+    check_keys(keys, problems)
     return FileSettings(
         version=1,
         alerts=alerts,
+        keys=keys,
         limits=limits,
         budgets=budgets,
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),

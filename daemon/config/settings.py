@@ -21,6 +21,7 @@ from state.sizes import ByteSize, parse_size
 __all__ = [
     "DaemonSettings",
     "FileSettings",
+    "KeySettings",
     "ProviderSettings",
     "WorkloadSettings",
     "decode_special",
@@ -49,9 +50,20 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     listen: tuple[str, ...] | None = None
     operators: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
     drain_grace: Seconds = Seconds(30)
     max_body: ByteSize = ByteSize(16 * 2**20)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[keys.NAME]`: who a client is that shows a key over TCP. The key itself is not in the file."""
+
+    sha256: str
+    user: str = ""
+    """NAME where it is left out."""
+    team: str = ""
+    speaks: bool = False
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +131,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     version: Literal[1]
     daemon: DaemonSettings = DaemonSettings()
+    keys: dict[str, KeySettings] = msgspec.field(default_factory=dict)
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=dict)
     workloads: dict[str, WorkloadSettings] = msgspec.field(default_factory=dict)
     health: HealthPolicy = HealthPolicy()

@@ -19,7 +19,6 @@ from daemon.control.operating import (
     Controls,
     Operating,
     Problem,
-    caller_of,
     existing_target,
     json_body,
     problem,
@@ -27,6 +26,7 @@ from daemon.control.operating import (
 from daemon.control.previewing import previewed
 from daemon.control.reporting import Report, Reporting
 from daemon.control.reviewing import Look, Reviewing
+from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import RefusalKind, problem_body
 from daemon.in_force import InForce
 from state.errors import HistoryError
@@ -78,7 +78,7 @@ class ControlFace:
                 answer = await self._sql(await json_body(request, _Sql))
             case "POST", ["report"]:
                 report = await json_body(request, Report)
-                answer = self._reporting.take(report, caller_of(request), await self._controls.desk.view())
+                answer = self._reporting.take(report, peer_behind(request), await self._controls.desk.view())
             case "POST", ["mock-fault"]:
                 answer = await self._operating.rehearse(request)
             case "POST", ["reviews", request_id]:

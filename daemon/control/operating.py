@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.alerts.alarm import Alarm
-from daemon.faces.peers import Peer, peer_of
+from daemon.faces.peers import Peer, peer_behind
 from daemon.faces.refusals import Refusal, RefusalKind
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
@@ -27,7 +27,7 @@ from state.messages import DrainRequested, RegistryMessage, ResumeRequested
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName
 
-__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "caller_of", "existing_target", "json_body", "problem"]
+__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "existing_target", "json_body", "problem"]
 
 T = TypeVar("T")
 _UNREHEARSED: Final = frozenset({Fault.CANCELLED, Fault.INVALID_REQUEST, Fault.CUT})
@@ -180,7 +180,7 @@ class Operating:
 
     def operator(self, request: web.BaseRequest) -> Peer:
         """Return who asks. Raises Problem where that is nobody who may operate."""
-        peer = caller_of(request)
+        peer = peer_behind(request)
         if peer is None:
             raise problem(RefusalKind.NOT_OPERATOR, "Operating is possible over the Unix socket only, not over TCP.")
         if not self._in_force.operators.admit(peer):
@@ -195,12 +195,6 @@ class Operating:
 def problem(kind: RefusalKind, message: str) -> Problem:
     """Return the exception that answers with a refusal."""
     return Problem(Refusal(kind=kind, message=message))
-
-
-def caller_of(request: web.BaseRequest) -> Peer | None:
-    """Return who made the request, None where it came over TCP."""
-    connection = request.transport.get_extra_info("socket") if request.transport else None
-    return None if connection is None else peer_of(connection)
 
 
 def existing_target(view: DispatcherView, provider: str, model: str) -> TargetName:

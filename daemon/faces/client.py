@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from aiohttp import ClientConnectionResetError, ClientPayloadError, web
 
 from daemon.degraded.keys import Asker
+from daemon.faces.callers import asker_of
 from daemon.faces.patience import said_by_sdk
-from daemon.faces.peers import peer_of
+from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
 from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
@@ -91,6 +92,9 @@ class ClientFace:
         if isinstance(envelope, EnvelopeProblem):
             return Refusal(kind=RefusalKind.INVALID_BODY, message=envelope.message)
         headers = request.headers
+        caller = self._in_force.callers.identify(peer_behind(request), headers)
+        if isinstance(caller, Refusal):
+            return caller
         wanted = headers.get("fairlead-workload")
         workload = resolve(wanted or envelope.model, self._in_force.routes)
         if isinstance(workload, UnknownModel):
@@ -116,19 +120,9 @@ class ClientFace:
             patience_s=sdk.read_s if streamed else min(sdk.read_s, sdk.whole_s),
             client_retry=sdk.retry,
             max_tokens=envelope.limit,
-            charged=Charged(workload=workload.name),
-            asker=self._asker(request) if workload.degraded.mode == "cache" else Asker(),
-        )
-
-    def _asker(self, request: web.BaseRequest) -> Asker:
-        connection = request.transport.get_extra_info("socket") if request.transport else None
-        peer = peer_of(connection) if connection is not None else None
-        headers = request.headers
-        return Asker(
-            uid=peer.uid if peer else None,
-            team=headers.get("fairlead-team", ""),
-            user=headers.get("fairlead-user", ""),
-            credential=(headers.get("authorization", ""), headers.get("x-api-key", "")),
+            caller=caller,
+            charged=Charged(workload.name, caller.team, caller.user),
+            asker=asker_of(caller, headers) if workload.degraded.mode == "cache" else Asker(),
         )
 
 

@@ -47,6 +47,7 @@ class RefusalKind(StrEnum):
     STOPPING = "stopping"
     FORBIDDEN = "forbidden"
     NOT_OPERATOR = "not_operator"
+    NOT_SPEAKER = "not_speaker"
     NOT_FOUND = "not_found"
     DECIDED = "already_decided"
     METHOD = "method_not_allowed"
@@ -80,6 +81,7 @@ _RULES: Final = {
     RefusalKind.STOPPING: _Rule(503, "The daemon is stopping", _OURS),
     RefusalKind.FORBIDDEN: _Rule(403, "Not allowed from there", _INVALID),
     RefusalKind.NOT_OPERATOR: _Rule(403, "Only operators may do this", _INVALID),
+    RefusalKind.NOT_SPEAKER: _Rule(403, "Only speakers may do this", _INVALID),
     RefusalKind.NOT_FOUND: _Rule(404, "There is nothing here", _INVALID),
     RefusalKind.DECIDED: _Rule(409, "Somebody has decided already", _INVALID),
     RefusalKind.METHOD: _Rule(405, "Another method is needed", _INVALID),

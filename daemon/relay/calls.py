@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from daemon.degraded.keys import Asker
+from daemon.limits.caller import Caller
 from daemon.routing.policy import StreamRecovery, Workload
 from probes.surfaces import Surface
 from state.history.charges import Charged
@@ -46,6 +47,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
     max_tokens: int | None = None
     """How many tokens the answer may have, where the request says so."""
+    caller: Caller = Caller()
+    """Who it is counted for."""
     charged: Charged = Charged()
     """Who pays for it."""
     asker: Asker = Asker()
