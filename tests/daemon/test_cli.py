@@ -17,7 +17,21 @@ from daemon.cli.main import main
 from tests.rigs.process import LAB, Daemon, running, simulate
 
 _CLIENT_VERBS = (
-    *("check", "config", "demo", "drain", "probe", "reload", "replay", "route", "simulate", "sql", "status"),
+    *(
+        "check",
+        "config",
+        "costs",
+        "demo",
+        "drain",
+        "probe",
+        "reload",
+        "replay",
+        "review",
+        "route",
+        "simulate",
+        "sql",
+        "status",
+    ),
     "version",
 )
 
