@@ -1,1 +1,1 @@
-"""What callers may ask for and spend: limits, budgets, and the ledger that counts them."""
+"""Limits and budgets: who may ask how much, and what may be spent."""

@@ -1,68 +1,29 @@
-"""Days and months of a time zone as stretches of Unix time. Pure.
-
-A day is as long as the zone makes it, 23 or 25 hours where clocks change; each begins where the one before ends.
-"""
+"""When a day or a month begins and ends, in the time zone in which budgets are counted. Pure."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from enum import StrEnum
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import msgspec
+from daemon.limits.policy import Period
 
-__all__ = ["Period", "Window", "told_at", "window_at", "zone_named"]
-
-
-class Period(StrEnum):
-    """How often a budget starts anew."""
-
-    DAY = "day"
-    MONTH = "month"
+__all__ = ["bounds_of", "when"]
 
 
-class Window(msgspec.Struct, frozen=True):
-    """One day or month: from `begins` on and before `ends`, both Unix seconds."""
+def bounds_of(period: Period, unix_s: float, zone: ZoneInfo) -> tuple[float, float]:
+    """Return when the day or month around `unix_s` begins and ends, in Unix seconds.
 
-    period: Period
-    begins: float
-    ends: float
-
-    def __contains__(self, unix: float) -> bool:
-        """Return whether a Unix time lies in it."""
-        return self.begins <= unix < self.ends
-
-
-def zone_named(name: str) -> tzinfo:
-    """Return the time zone called `name`. Raises ValueError where the system's database has none of that name.
-
-    UTC needs no database.
+    By the calendar: a day in which clocks are put back has 25 hours.
     """
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(f"no time zone is called {name!r}; give one such as Europe/Berlin (package tzdata)") from error
-
-
-def window_at(period: Period, unix: float, zone: tzinfo) -> Window:
-    """Return the day or month of `zone` that contains the Unix time `unix`."""
-    there = datetime.fromtimestamp(unix, zone)
-    first = there.replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
+    midnight = datetime.fromtimestamp(unix_s, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if period is Period.DAY:
-        after = first + timedelta(days=1)
+        begin, end = midnight, midnight + timedelta(days=1)
     else:
-        first = first.replace(day=1)
-        after = (first + timedelta(days=31)).replace(day=1)
-    return Window(period, _instant(first, zone), _instant(after, zone))
+        begin = midnight.replace(day=1)
+        end = (begin + timedelta(days=32)).replace(day=1)
+    return begin.timestamp(), end.timestamp()
 
 
-def told_at(unix: float, zone: tzinfo) -> str:
-    """Return a Unix time as a person in `zone` writes it, to the minute, with its offset."""
-    return datetime.fromtimestamp(unix, zone).isoformat(timespec="minutes")
-
-
-def _instant(local: datetime, zone: tzinfo) -> float:
-    """Return when `local` is first reached; a midnight that clocks skip is the moment at which they do."""
-    return local.replace(tzinfo=zone).timestamp()
+def when(unix_s: float, zone: ZoneInfo) -> str:
+    """Return a moment as people of that zone read it, to the minute, with its offset."""
+    return datetime.fromtimestamp(unix_s, zone).isoformat(timespec="minutes")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from state.history.charges import Charged
+__all__ = ["LONGEST_NAME", "Caller", "is_name"]
 
-__all__ = ["Caller"]
+LONGEST_NAME: Final = 100
+"""Characters of a user's or a team's name: they stand in every row of the history."""
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, as far as somebody trustworthy says so; empty names are nobody in particular, all counted together."""
+    """Who a request is counted for. Without a user and a team it is anonymous: over TCP, without a key of ours."""
 
     user: str = ""
     team: str = ""
     uid: int | None = None
-    """The peer's user number on a Unix socket; None over TCP."""
+    """The peer's user number on a Unix socket, also where it speaks for somebody else; None over TCP."""
 
-    def charged(self, workload: str) -> Charged:
-        """Return who pays for a request to `workload`."""
-        return Charged(workload=workload, team=self.team, user=self.user)
+
+def is_name(text: str) -> bool:
+    """Return whether users and teams may be called so: 1 to 100 printable characters."""
+    return 0 < len(text) <= LONGEST_NAME and text.isprintable()

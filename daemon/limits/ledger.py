@@ -1,170 +1,234 @@
-"""The ledger: what every caller has under way, has spent, and may still spend.
+"""The ledger: what everybody has under way, has asked for within the minute, and has spent.
 
-It belongs to nobody's task: its methods are called on the session's own turn, as the alarm's are, and never wait. A
-request is admitted, each of its attempts reserves what it may cost at most, and settles what it did cost; what was
-reserved is given back as a whole by then. Times are monotonic seconds (`now`) and Unix seconds (`wall`).
-
-A reservation belongs to no day: it will be spent in the one in which its attempt ends, as the history counts it.
+Called on a session's own turn of the loop, as the lease desk's counter is: a few numbers, no hop. Its state is its own,
+and time is an argument. Money is set aside before a call and settled after it, so that what a hard limit lets through
+is never more than the limit and what attempts under way cost beyond their estimates.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from typing import Final
+from zoneinfo import ZoneInfo
 
+import msgspec
 from msgspec.structs import replace
 
-from daemon.limits.account import Account
-from daemon.limits.accounts import Accounts
-from daemon.limits.calendar import zone_named
-from daemon.limits.judging import crowded, first_time, notice_of, spent_up, unpayable, warnings
-from daemon.limits.policy import BudgetPolicy, LimitPolicy
-from daemon.limits.tally import Spent
-from daemon.limits.tickets import Admission, Reservation
-from daemon.limits.words import Balance, Refused, billionths
-from state.history.charges import Charged
+from daemon.limits.accounts import Account, Purse, Verdict
+from daemon.limits.book import Book
+from daemon.limits.calendar import bounds_of, when
+from daemon.limits.policy import Limits, subject_of
+from daemon.limits.rates import Claim
+from state.history.charges import BudgetRow, Charged
+from state.history.spending import Spent
 from state.targets import TargetName
 
-__all__ = ["Ledger"]
+__all__ = ["Admission", "Ledger", "Moment", "Reservation"]
+
+_REMEMBERED: Final = 4096
+"""Callers whose limits are kept at hand; beyond it all are looked up anew."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """Now, on both clocks, in seconds: rates go by the monotonic one, days by the wall's."""
+
+    now: float
+    unix: float
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A request that was let in; whoever holds it gives it back."""
+
+    charged: Charged
+    accounts: tuple[Account, ...]
+    claims: tuple[tuple[Account, Claim], ...]
+    """What it has taken of tokens in the minute, by estimate."""
+    warnings: tuple[Verdict, ...] = ()
+    """The limits that it is over, or near to, and that do not refuse it."""
+
+    @property
+    def frugal(self) -> bool:
+        """Whether one of them wants it at the cheapest target."""
+        return any(each.policy.on_soft == "cheaper" and not each.policy.shadow for each in self.warnings)
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Money set aside for one attempt; whoever holds it settles it once."""
+
+    charged: Charged
+    purses: tuple[Purse, ...]
+    usd: float
+    binding: bool
+    """Whether a hard limit rests on it, so that it has to survive the process."""
 
 
 class Ledger:
-    """Owns all counters. What it decides, functions of those counters decide (`judging`, `rates`, `calendar`)."""
+    """All accounts. One owner; `admit`, `reserve`, `settle` and `leave` never wait."""
 
-    def __init__(self, limits: Mapping[str, LimitPolicy], budgets: BudgetPolicy, wall: float) -> None:
-        """Keep `limits` from the Unix time `wall` on, with nothing spent."""
-        self._accounts = Accounts(limits, zone_named(budgets.timezone), wall)
-        self._under_way: set[Admission] = set()
+    def __init__(self, limits: Limits) -> None:
+        """Open the accounts of `limits` as they are asked for."""
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._known: dict[Charged, tuple[Account, ...]] = {}
+        self._book = Book()
+        self.replace(limits)
 
-    def recover(self, spent: Iterable[Spent], wall: float) -> None:
-        """Take in what was spent before the process started."""
-        self._accounts.turn(wall)
+    def __repr__(self) -> str:
+        """Show how many accounts are open."""
+        return f"<Ledger accounts={len(self._accounts)}>"
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no limit at all."""
+        return not self._limits.by_name
+
+    def replace(self, limits: Limits) -> None:
+        """Put other limits in force: what is under way and what was spent counts on, also under limits that are new."""
+        self._limits = limits
+        self._zone = ZoneInfo(limits.budgets.timezone)
+        self._known.clear()
+        self._accounts = {key: each for key, each in self._accounts.items() if self._is_kept(each)}
+        for account in self._accounts.values():
+            account.govern(limits.by_name[account.name])
+        self._open()
+
+    def recall(self, spent: Iterable[Spent]) -> None:
+        """Take in what was spent before this process began."""
         for each in spent:
-            self._accounts.recall(each)
+            self._book.add(each.charged, each.usd, each.unix)
+        self._open()
 
-    def replace(self, limits: Mapping[str, LimitPolicy], wall: float) -> None:
-        """Keep other limits from now on; what was spent, and what is under way, counts for them too.
+    def admit(self, charged: Charged, tokens: int, moment: Moment) -> Admission | Verdict:
+        """Let a request of about so many tokens in, or return the limit that stands in its way."""
+        accounts = self._concerned(charged)
+        warnings = []
+        for account in accounts:
+            verdict = account.crowded(tokens, moment.now) or self._spent_up(account, moment.unix)
+            if verdict is None:
+                continue
+            if account.binds and verdict.reached:
+                return verdict
+            warnings.append(verdict)
+        claims = []
+        for account in accounts:
+            account.running += 1
+            if account.policy.requests_per_minute is not None:
+                account.requests.take(1, moment.now)
+            if account.policy.tokens_per_minute is not None:
+                claims.append((account, account.tokens.take(tokens, moment.now)))
+        return Admission(charged, accounts, tuple(claims), tuple(warnings))
 
-        The time zone stays: what was spent is known by its days.
-        """
-        self._accounts = self._accounts.under(limits, wall)
-        for admission in self._under_way:
-            self._accounts.take_over(admission)
-
-    def admit(self, charged: Charged, tokens: int, now: float, wall: float) -> Admission | Refused:
-        """Let a request of about `tokens` in, or say which limit is in its way: of several, one that frees late.
-
-        What is no client's own request (`charged.purpose`) is counted in money alone.
-        """
-        self._accounts.turn(wall)
-        admission = Admission(charged, self._accounts.of(charged, now), tokens)
-        refused = self._spent_up(admission, wall) or self._crowded(admission, now)
-        if refused is not None:
-            return refused
-        for account in admission.paying:
-            account.attached += 1
-        admission.counted = [account.take(tokens, now) for account in admission.counting]
-        self._under_way.add(admission)
-        return admission
+    def leave(self, admission: Admission, tokens: int | None, now: float) -> None:
+        """Take out a request that has ended with so many tokens; None leaves the estimate, where nobody counted."""
+        for account in admission.accounts:
+            account.running -= 1
+        if tokens is not None:
+            for account, claim in admission.claims:
+                account.tokens.correct(claim, tokens, now)
 
     def reserve(
-        self, admission: Admission, target: TargetName, usd: float | None, wall: float
-    ) -> Reservation | Refused:
-        """Set aside the most that an attempt at `target` can cost, or say which budget has no room for it.
+        self, admission: Admission, target: TargetName, usd: float | None, unix: float
+    ) -> Reservation | Verdict:
+        """Set money aside for an attempt that costs at most about `usd`, None for unknown; or say why there is none."""
+        purses: list[Purse] = []
+        binding = False
+        for account in admission.accounts:
+            for purse, most in account.dollars:
+                self._turn(account, purse, unix)
+                if account.binds:
+                    if usd is None or purse.spent + purse.reserved + usd > most:
+                        return self._lacking(account, (purse, most), target, usd)
+                    binding = True
+                purses.append(purse)
+        for purse in purses:
+            purse.reserved += usd or 0.0
+        return Reservation(admission.charged, tuple(purses), usd or 0.0, binding)
 
-        None stands for an unknown price. What it may cost is then unknown too, so no hard budget pays for it.
-        """
-        self._accounts.turn(wall)
-        amount, binding = None if usd is None else billionths(usd), False
-        for account in admission.paying:
-            refused = unpayable(account, target, amount, self._accounts.zone)
-            if refused is not None and (refused := self._weighed(account, admission, refused)) is not None:
-                return refused
-            binding = binding or account.policy.refuses
-        reservation = Reservation(admission, target, amount or 0)
-        reservation.binding = binding
-        for account in admission.paying:
-            account.reserved += reservation.amount
-        admission.reservations.append(reservation)
-        return reservation
+    def settle(self, reservation: Reservation, usd: float | None, unix: float) -> None:
+        """Put what an attempt really cost in the place of what was set aside; 0.0 gives all of it back."""
+        if usd:
+            for account in self._concerned(reservation.charged):
+                for purse, _ in account.dollars:
+                    self._turn(account, purse, unix)
+                    purse.spent += usd
+            self._book.add(reservation.charged, usd, unix)
+        for purse in reservation.purses:
+            purse.reserved = max(0.0, purse.reserved - reservation.usd)
 
-    def settle(self, reservation: Reservation, usd: float | None, wall: float) -> None:
-        """Book what an attempt did cost, and give back what was set aside; 0.0 where nothing is to be paid.
+    def standing(self, moment: Moment) -> Iterator[BudgetRow]:
+        """Yield how each limit in dollars stands."""
+        for account in self._accounts.values():
+            for purse, most in account.dollars:
+                self._turn(account, purse, moment.unix)
+                yield BudgetRow(
+                    at=moment.now,
+                    name=account.name,
+                    subject=account.subject,
+                    period=purse.period.value,
+                    from_unix=purse.from_unix,
+                    to_unix=purse.to_unix,
+                    limit_usd=most,
+                    spent_usd=purse.spent,
+                    reserved_usd=purse.reserved,
+                )
 
-        None, for a cost that nobody knows, books nothing and is counted. A second time changes nothing.
-        """
-        if not reservation.open:
+    def _concerned(self, charged: Charged) -> tuple[Account, ...]:
+        known = self._known.get(charged)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            limits = self._limits.by_name.items()
+            named = [(name, subject_of(policy, charged), policy) for name, policy in limits if policy.concerns(charged)]
+            known = self._known[charged] = tuple(
+                self._accounts.setdefault((name, subject), Account(name, subject, policy))
+                for name, subject, policy in named
+            )
+        return known
+
+    def _is_kept(self, account: Account) -> bool:
+        """Return whether an account goes on under the limits in force."""
+        policy = self._limits.by_name.get(account.name)
+        return policy is not None and policy.per == account.policy.per
+
+    def _open(self) -> None:
+        """Open the accounts of everybody who has spent something, so that it shows how they stand."""
+        for charged in self._book.charged:
+            self._concerned(charged)
+
+    def _turn(self, account: Account, purse: Purse, unix: float) -> None:
+        """Begin a purse's next period where its time is over; one that is opened holds what the book has of it."""
+        if purse.from_unix <= unix < purse.to_unix:
             return
-        reservation.open = False
-        self._accounts.turn(wall)
-        admission = reservation.admission
-        admission.reservations.remove(reservation)
-        for account in admission.paying:
-            account.reserved -= reservation.amount
-        self._accounts.book(admission, usd)
+        # While it is open everything that is spent passes through it, so a period that begins has nothing yet.
+        opened = 0.0 < purse.to_unix <= unix
+        purse.from_unix, purse.to_unix = bounds = bounds_of(purse.period, unix, self._zone)
+        purse.spent = 0.0 if opened else self._book.sum(account.policy, account.subject, *bounds)
 
-    def done(self, admission: Admission, tokens: int | None, now: float) -> None:
-        """Note the end of a request that took `tokens`, as far as providers counted them.
-
-        What of its attempts was not settled is given back. A second time changes nothing.
-        """
-        if admission.over:
-            return
-        admission.over = True
-        self._under_way.discard(admission)
-        for account, counted in zip(admission.counting, admission.counted, strict=True):
-            account.under_way -= 1
-            if tokens is not None:
-                account.correct(tokens - counted, now)
-        for account in admission.paying:
-            account.attached -= 1
-        for reservation in admission.reservations:
-            reservation.open = False
-            for account in admission.paying:
-                account.reserved -= reservation.amount
-        admission.reservations.clear()
-
-    def balances(self, now: float, wall: float) -> tuple[Balance, ...]:
-        """Return how every bound of every limit stands, for each subject that it knows, in the limits' order."""
-        self._accounts.turn(wall)
-        return tuple(balance for account in self._accounts.all() for balance in account.balances(now))
-
-    def _spent_up(self, admission: Admission, wall: float) -> Refused | None:
-        """Return the refusal of the budgets, and note those that are short."""
-        found: Refused | None = None
-        for account in admission.paying:
-            if not account.short:
+    def _spent_up(self, account: Account, unix: float) -> Verdict | None:
+        """Return the limit in dollars that is used up, or nearly; None where there is none."""
+        nearly = None
+        for purse, most in account.dollars:
+            self._turn(account, purse, unix)
+            committed = purse.spent + purse.reserved
+            if committed < most * account.policy.warn_at:
                 continue
-            for notice in warnings(account, self._accounts.zone):
-                admission.notices.append(notice)
-                admission.frugal = admission.frugal or account.policy.saves
-            refused = spent_up(account, wall, self._accounts.zone)
-            if refused is not None and (refused := self._weighed(account, admission, refused)) is not None:
-                found = refused if found is None else max(found, refused, key=_wait)
-        return found
+            reached = committed >= most
+            word = "is used up" if reached else "is nearly used up"
+            what = f"usd_per_{purse.period.value} = {most:.2f} {word} ({committed:.2f})"
+            frees_at = f"at {when(purse.to_unix, self._zone)}"
+            verdict = replace(account.verdict(what, purse.to_unix - unix, frees_at), reached=reached)
+            if reached:
+                return verdict
+            nearly = verdict
+        return nearly
 
-    def _crowded(self, admission: Admission, now: float) -> Refused | None:
-        found: Refused | None = None
-        for account in admission.counting:
-            refused = crowded(account, admission.tokens, now)
-            if refused is not None and (refused := self._weighed(account, admission, refused)) is not None:
-                found = refused if found is None else max(found, refused, key=_wait)
-        return found
-
-    def _weighed(self, account: Account, admission: Admission, refused: Refused) -> Refused | None:
-        """Count a refusal, and return it where the limit is a hard one; else note what would have been.
-
-        That a soft budget is spent is told by its warnings already.
-        """
-        account.refused[refused.kind] = account.refused.get(refused.kind, 0) + 1
-        fresh = first_time(account, refused)
-        if account.policy.refuses:
-            return replace(refused, fresh=fresh)
-        if account.policy.shadow or not refused.kind.is_money:
-            admission.notices.append(replace(notice_of(account.policy, refused), fresh=fresh))
-        admission.frugal = admission.frugal or account.policy.saves
-        return None
-
-
-def _wait(refused: Refused) -> float:
-    return math.inf if refused.retry_after_s is None else refused.retry_after_s
+    def _lacking(self, account: Account, held: tuple[Purse, float], target: TargetName, usd: float | None) -> Verdict:
+        """Return why an attempt that may cost `usd` has no money."""
+        purse, most = held
+        stands = f"usd_per_{purse.period.value} = {most:.2f}"
+        if usd is None:
+            what = f"{stands} cannot be kept at {target}, whose price is unknown; set its prices in the configuration"
+            return account.verdict(what, None)
+        what = f"{stands} leaves ${max(0.0, most - purse.committed):.4f}, and {target} may cost ${usd:.4f}"
+        return account.verdict(
+            what, None, f"at {when(purse.to_unix, self._zone)}, or as attempts under way are settled"
+        )

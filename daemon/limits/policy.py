@@ -1,85 +1,85 @@
-"""What a limit says: how much, for whom, and what happens beyond it."""
+"""The limits that a configuration sets, and whom each concerns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from state.history.charges import Charged
 
-__all__ = ["BudgetPolicy", "LimitPolicy", "Per"]
+__all__ = ["BudgetPolicy", "LimitPolicy", "Limits", "Period", "subject_of"]
 
 
-class Per(StrEnum):
-    """What a limit counts apart."""
+class Period(StrEnum):
+    """How often a limit in dollars starts anew."""
 
-    USER = "user"
-    TEAM = "team"
-    WORKLOAD = "workload"
-    ALL = "all"
-    """Nothing: everyone whom it concerns shares it."""
+    DAY = "day"
+    MONTH = "month"
 
 
 class LimitPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[limits.NAME]`: bounds for some callers; every bound that is left out is none."""
+    """`[limits.NAME]`: how much, and whose requests count together."""
 
-    per: Per = Per.ALL
+    per: Literal["user", "team", "workload", "all"] = "all"
+    """Whose requests are counted apart: those of each user, team or workload, or all together."""
     users: tuple[str, ...] = ()
-    """Whom it concerns; empty means everyone. The same for `teams` and `workloads`; all three must hold."""
+    """Whom it concerns; nothing for everybody, and so for teams and workloads."""
     teams: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     requests_per_minute: int | None = None
-    """A minute's worth may come at once; after that, one as soon as its share of a minute is over."""
     tokens_per_minute: int | None = None
-    """Of input and output: the input is estimated before, and all is settled by the providers' counts after."""
     concurrent: int | None = None
-    """Requests under way at once."""
     usd_per_day: float | None = None
     usd_per_month: float | None = None
-    """Calendar days and months, in the time zone of `[budgets]`."""
     enforce: Literal["hard", "soft"] = "hard"
-    """`hard` refuses what is beyond the limit; `soft` lets it pass and does what `on_soft` says."""
+    """`hard` refuses what is over it; `soft` only warns, or turns to what is cheaper."""
     warn_at: float = 0.8
-    """The share of a limit in dollars from which on `on_soft` holds, of a hard one too."""
+    """The share of a limit in dollars at which a warning begins."""
     on_soft: Literal["warn", "cheaper"] = "warn"
-    """`cheaper` sends requests to the cheapest target besides warning."""
+    """What a warning does: it is told, or the request goes to the cheapest target besides."""
     shadow: bool = False
-    """Whether what it would have done is only written down."""
+    """Whether it only records what it would have done."""
 
     @property
-    def refuses(self) -> bool:
-        """Whether it refuses what is beyond it."""
+    def budgets(self) -> tuple[tuple[Period, float], ...]:
+        """The limits in dollars."""
+        both = ((Period.DAY, self.usd_per_day), (Period.MONTH, self.usd_per_month))
+        return tuple((period, usd) for period, usd in both if usd is not None)
+
+    @property
+    def binds(self) -> bool:
+        """Whether what is over it is refused."""
         return self.enforce == "hard" and not self.shadow
 
-    @property
-    def saves(self) -> bool:
-        """Whether requests go to the cheapest target once its money is short."""
-        return self.on_soft == "cheaper" and not self.shadow
-
-    @property
-    def counts(self) -> bool:
-        """Whether it counts requests or tokens, and not money alone."""
-        return (self.requests_per_minute, self.tokens_per_minute, self.concurrent) != (None, None, None)
-
     def concerns(self, charged: Charged) -> bool:
-        """Return whether it is a limit of those who pay for a request."""
-        return (
-            (not self.workloads or charged.workload in self.workloads)
-            and (not self.teams or charged.team in self.teams)
-            and (not self.users or charged.user in self.users)
-        )
-
-    def subject_of(self, charged: Charged) -> str:
-        """Return what a request is counted with: its user, team or workload; empty where all are one."""
-        return "" if self.per is Per.ALL else str(getattr(charged, self.per.value))
+        """Return whether requests that are charged so count."""
+        whom = ((self.users, charged.user), (self.teams, charged.team), (self.workloads, charged.workload))
+        return all(not names or name in names for names, name in whom)
 
 
 class BudgetPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[budgets]`: what holds for all limits in dollars."""
+    """`[budgets]`: what all limits in dollars have in common."""
 
     timezone: str = "UTC"
-    """Where days and months begin: a name of the IANA time zone database, such as `Europe/Berlin`."""
+    """In which days and months end, as in the IANA database."""
     assume_output_tokens: int = 4096
-    """How long an answer is taken to be at most where the request sets no limit to it."""
+    """How long an answer may be that states no limit, when money is set aside for it."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """All limits of one configuration."""
+
+    by_name: Mapping[str, LimitPolicy] = msgspec.field(default_factory=dict)
+    budgets: BudgetPolicy = BudgetPolicy()
+
+
+_SUBJECTS: Final = {"user": "user", "team": "team", "workload": "workload"}
+
+
+def subject_of(policy: LimitPolicy, charged: Charged) -> str:
+    """Return whose account the request goes to: a user's, a team's, a workload's, or `` where all share it."""
+    field = _SUBJECTS.get(policy.per)
+    return "" if field is None else str(getattr(charged, field))

@@ -1,40 +1,66 @@
-"""Rates by the minute: a bucket that holds a minute's worth and fills evenly. Pure.
-
-A bucket is one number, the monotonic time at which it will be full again if nobody takes from it (the generic cell
-rate algorithm of ATM networks); so it needs no ticking, and 0.0 is a full one. Amounts are requests or tokens.
-"""
+"""What was asked for within the last minute: exact, so that no sixty seconds ever hold more than the limit."""
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from typing import Final
 
-__all__ = ["MINUTE_S", "frees_in", "given_back", "left_in", "taken"]
+__all__ = ["MINUTE_S", "Claim", "Minute"]
 
 MINUTE_S: Final = 60.0
-_ROUNDING_S: Final = 1e-6
-"""Sums of shares of a minute come out a little above it; nobody waits for that."""
 
 
-def frees_in(full_at: float, amount: float, per_minute: float, now: float) -> float:
-    """Return the seconds until `amount` is in the bucket: 0.0 where it is now, inf where it never will be."""
-    need_s = amount * MINUTE_S / per_minute if per_minute > 0 else math.inf
-    if need_s > MINUTE_S + _ROUNDING_S:
-        return math.inf
-    wait_s = max(full_at, now) + need_s - now - MINUTE_S
-    return wait_s if wait_s > _ROUNDING_S else 0.0
+class Claim:
+    """A part of a minute's allowance, from when it was taken; its amount may be corrected afterwards."""
+
+    __slots__ = ("amount", "at")
+
+    def __init__(self, at: float, amount: int) -> None:
+        """Take `amount` at `at`, monotonic seconds."""
+        self.at = at
+        self.amount = amount
 
 
-def taken(full_at: float, amount: float, per_minute: float, now: float) -> float:
-    """Return the bucket after `amount` was taken; more than it has leaves a debt, which is waited for later."""
-    return max(full_at, now) + amount * MINUTE_S / per_minute
+class Minute:
+    """The claims of the last sixty seconds. Times are arguments; they never go backwards."""
 
+    def __init__(self) -> None:
+        """Start with none."""
+        self._claims: deque[Claim] = deque()
+        self._sum = 0
 
-def given_back(full_at: float, amount: float, per_minute: float) -> float:
-    """Return the bucket after `amount` was put back; what is more than it holds runs over."""
-    return full_at - amount * MINUTE_S / per_minute
+    def __repr__(self) -> str:
+        """Show what is taken."""
+        return f"<Minute {self._sum} in {len(self._claims)} claims>"
 
+    def taken(self, now: float) -> int:
+        """Return how much the last sixty seconds hold."""
+        while self._claims and now - self._claims[0].at >= MINUTE_S:
+            self._sum -= self._claims.popleft().amount
+        return self._sum
 
-def left_in(full_at: float, per_minute: float, now: float) -> float:
-    """Return how much is in the bucket; below 0 where it is in debt."""
-    return per_minute * (1.0 - max(0.0, full_at - now) / MINUTE_S)
+    def frees_in(self, amount: int, most: int, now: float) -> float:
+        """Return in how many seconds `amount` more fits into `most`; 0.0 where it does now.
+
+        What is larger than all of `most` fits once nothing else is there: refusing it for ever would help nobody.
+        """
+        excess = self.taken(now) + min(amount, most) - most
+        for claim in self._claims if excess > 0 else ():
+            excess -= claim.amount
+            if excess <= 0:
+                return max(0.0, claim.at + MINUTE_S - now)
+        return 0.0
+
+    def take(self, amount: int, now: float) -> Claim:
+        """Add a claim and return it."""
+        claim = Claim(now, amount)
+        self._claims.append(claim)
+        self._sum += amount
+        return claim
+
+    def correct(self, claim: Claim, amount: int, now: float) -> None:
+        """Say what was really used of a claim; one that has left the minute changes nothing any more."""
+        self.taken(now)
+        if now - claim.at < MINUTE_S:
+            self._sum += amount - claim.amount
+            claim.amount = amount

@@ -9,8 +9,8 @@ import msgspec
 from daemon.relay.bodies import MAX_ERROR_BYTES, MAX_REPLY_BYTES, whole_body
 from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.deadlines import Watch
-from daemon.relay.events import WholeEvents
 from daemon.relay.gear import Gear, Terms
+from daemon.relay.passage import Passage
 from daemon.relay.patience import Whose, is_slow
 from probes.calls import Disconnected, UpstreamReply, UpstreamRequest
 from probes.dialects.classify import Diagnosis, ReplyFacts, classify, looks_like_html
@@ -56,7 +56,7 @@ class Exchange:
         floor = call.workload.stream_floor if call.streamed and not terms.limits.last else None
         self._floor = floor
         self._reader = StreamReader(call.surface, floor.tokens if floor else 0.0)
-        self._events = WholeEvents()
+        self._passage = Passage(terms)
 
     @property
     def _committed(self) -> bool:
@@ -70,7 +70,12 @@ class Exchange:
         self._gear.sweep.add(self._watch)
         try:
             with self._watch.scope:
-                return await self._converse(request, client)
+                result = await self._converse(request, client)
+                unasked = self._terms.unasked
+                if unasked is not None and isinstance(result, Failed) and result.refuses("stream_options"):
+                    self._refusal = None
+                    result = await self._converse(msgspec.structs.replace(request, body=unasked), client)
+                return result
         finally:
             self._gear.sweep.drop(self._watch)
         return self._timed_out()
@@ -171,7 +176,7 @@ class Exchange:
                 if self._hushed:
                     break
                 if onward:
-                    await self._pass_on(self._events.take(onward), reply, client)
+                    await self._pass_on(self._passage.take(onward), reply, client)
                 elif reader.diagnosis is not None and not self._passed:
                     if not self._is_last_word(reader.diagnosis):
                         break
@@ -185,8 +190,8 @@ class Exchange:
     async def _stream_ended(self, diagnosis: Diagnosis | None, reply: UpstreamReply, client: Client) -> ExchangeResult:
         if diagnosis is None or (self._passed and self._is_last_word(diagnosis)):
             if not self._reader.committed:
-                await self._pass_on(self._events.take(self._reader.release()), reply, client)
-            await self._pass_on(self._events.rest(), reply, client)
+                await self._pass_on(self._passage.take(self._reader.release()), reply, client)
+            await self._pass_on(self._passage.rest(), reply, client)
             return Streamed(outcome=self._outcome(None, "", reply), usage=self._reader.usage, connect_s=reply.connect_s)
         if not self._committed:
             fault = Fault.BAD_REPLY if diagnosis.fault is Fault.CUT else diagnosis.fault
@@ -221,12 +226,8 @@ class Exchange:
         if not self._passed:
             self._passed = True
             await client.start(reply.status, reply.headers)
-        if self._terms.text is not None:
-            self._terms.text.feed(onward)
-        if self._terms.splice is not None:
-            onward = self._terms.splice.feed(onward)
-        if onward:
-            await client.write(onward)
+        if shown := self._passage.as_shown(onward):
+            await client.write(shown)
         self._speaking = False
 
     def _begin(self, reply: UpstreamReply) -> None:
@@ -270,7 +271,7 @@ class Exchange:
 
     def _broken(self, outcome: Outcome) -> Broken:
         untold = self._reader.diagnosis is None or self._hushed or not self._passed
-        told = None if untold else self._events.rest()
+        told = None if untold else self._passage.rest()
         return Broken(outcome=outcome, usage=self._reader.usage, told=told)
 
     def _diagnosed(self, diagnosis: Diagnosis, reply: UpstreamReply) -> Outcome:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import anyio
 import msgspec
 
+from daemon.limits.accounts import Verdict
+from daemon.relay.admission import let_in, set_aside
 from daemon.relay.bill import Bill
 from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
 from daemon.relay.course import Course
@@ -14,13 +16,15 @@ from daemon.relay.journal import Ending, Journal
 from daemon.relay.last_words import LastWords
 from daemon.relay.preparation import Preparation
 from daemon.relay.race import Race, Track
-from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
+from daemon.relay.refusing import deadline_passed, exhausted, limited, no_lease, too_long
+from daemon.relay.sorting import sort
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
 from probes.dialects.continuing import continued_body
 from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
 from state.faults import Blame, Fault
+from state.history.rows import RequestRow
 from state.outcome import Outcome, Usage
 
 __all__ = ["Session"]
@@ -36,7 +40,7 @@ class Session:
         """Take up `call`."""
         self._call = call
         self._around = around
-        self._course = Course(call, around.gear.clock)
+        self._course = Course(call, around.gear.clock, around.payers)
         bill = Bill(around.prices, self._course.tokens, call.surface.work)
         self._journal = Journal(call, around.witnesses, bill)
         self._text = TextSoFar(call.surface) if call.collects else None
@@ -63,6 +67,13 @@ class Session:
         finally:
             if not self._journal.over:
                 self._left()
+            if self._journal.tab is not None:
+                self._journal.tab.close(self._journal.bill.tokens)
+
+    @property
+    def ending(self) -> RequestRow | None:
+        """What was written down of the request at its end; None before."""
+        return self._journal.row
 
     async def _stopped(self) -> Answer | None:
         """Tell a client that the daemon ends before its answer does, unless that had all come."""
@@ -85,11 +96,15 @@ class Session:
             refusal := too_long(self._call.workload, self._course.needs.tokens)
         ):
             return await self._last_words.refuse(refusal, self._course.tried)
+        if (verdict := let_in(self._course, self._journal, self._around)) is not None:
+            return await self._last_words.refuse(limited(verdict), self._course.tried)
+        if self._call.workload.sorts:
+            await sort(self._course, self._journal, self._around)
         while not await self._is_last(result := await self._one_attempt()):
             pass
         return await self._end(result)
 
-    async def _is_last(self, result: ExchangeResult | NoLease) -> bool:
+    async def _is_last(self, result: ExchangeResult | NoLease | Verdict) -> bool:
         """Return whether nothing else is tried; where something is, the course knows what."""
         match result:
             case NoLease():
@@ -103,8 +118,10 @@ class Session:
             case _:
                 return True
 
-    async def _end(self, result: ExchangeResult | NoLease) -> Answer | None:
+    async def _end(self, result: ExchangeResult | NoLease | Verdict) -> Answer | None:
         match result:
+            case Verdict():
+                return await self._last_words.refuse(limited(result), self._course.tried)
             case NoLease():
                 return await self._without_lease(result)
             case Whole():
@@ -117,7 +134,7 @@ class Session:
                 await self._broken(result)
         return None
 
-    async def _one_attempt(self) -> ExchangeResult | NoLease:
+    async def _one_attempt(self) -> ExchangeResult | NoLease | Verdict:
         asked_at = self._around.gear.clock()
         async with self._around.desk.lease(self._course.query()) as lease:
             self._decided(lease, asked_at)
@@ -125,7 +142,7 @@ class Session:
                 return lease
             if pause_s := self._course.pause_before(lease):
                 await anyio.sleep(pause_s)
-            return await self._attempt(lease)
+            return await set_aside(self._journal, lease) or await self._attempt(lease)
 
     def _decided(self, lease: Lease | NoLease, asked_at: float) -> None:
         story, course = self._journal.story, self._course
@@ -224,7 +241,7 @@ class Session:
             return None
         async with self._around.desk.lease(self._course.escalation(onto)) as lease:
             self._journal.decided(lease.choice, len(self._course.tried) + 1)
-            if isinstance(lease, NoLease):
+            if isinstance(lease, NoLease) or await set_aside(self._journal, lease) is not None:
                 return None
             self._journal.fell_back(origin, onto, Outcome(reason=f"escalated: {lack}"))
             result = await self._attempt(lease)

@@ -27,6 +27,10 @@ _A, _B = TargetName("a/m"), TargetName("b/m")
         (Outcome(fault=Fault.TIMEOUT, at_fault=Blame.OURSELVES), Cost(0.0)),
         (Outcome(tokens=50, latency_s=1.0), Cost((200 * 2.0 + 50 * 10.0) / 1e6, estimated=True)),
         (Outcome(fault=Fault.CANCELLED, said=30.0, latency_s=1.0), Cost((200 * 2.0 + 300.0) / 1e6, estimated=True)),
+        (
+            Outcome(fault=Fault.CANCELLED, usage=Usage(500, 1), said=60.0, latency_s=1.0),
+            Cost((500 * 2.0 + 600.0) / 1e6, estimated=True),
+        ),
         (Outcome(fault=Fault.CANCELLED, latency_s=1.0), Cost(200 * 2.0 / 1e6, estimated=True)),
         (Outcome(fault=Fault.CANCELLED), Cost(0.0)),
     ],
