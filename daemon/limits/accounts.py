@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from daemon.limits.policy import LimitPolicy, Period
 from daemon.limits.rates import Minute
 from state.history.charges import Charged
 
-__all__ = ["Account", "Purse", "Verdict"]
+__all__ = ["SETTLED", "Account", "Purse", "Verdict"]
+
+SETTLED: Final = "as attempts under way are settled"
+"""When a budget frees of which all is set aside and not all is spent."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +31,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """When that is, for limits in dollars."""
     reached: bool = True
     """Whether it is used up, or only nearly."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether only requests under way stand in the way, which may end at any time."""
+        return self.frees_at == SETTLED
 
     @property
     def message(self) -> str:
