@@ -28,6 +28,7 @@ from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
+from daemon.relay.checks import Checks
 from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
@@ -164,6 +165,15 @@ class Assembly:
             alarm=self.alarm,
             tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
         )
+        return Front(
+            ClientFace(self.in_force, self._surroundings(), self.clock),
+            ControlFace(controls, self.in_force, self.clock),
+            Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
+            stopping,
+        )
+
+    def _surroundings(self) -> Callable[[], Surroundings]:
+        """Return what gives each new session its surroundings, by the configuration that is then in force."""
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
         witnesses = Witnesses(
             registry=self.boxes.registry.address,
@@ -173,19 +183,20 @@ class Assembly:
             clock=self.clock,
             code=fingerprint(),
         )
-
-        shelf = Shelf(self.boxes.answers.address, time.time)
+        shelf, checks = Shelf(self.boxes.answers.address, time.time), Checks()
 
         def around() -> Surroundings:
-            providers = self.in_force.configuration.providers
-            forms = self.in_force.forms
             return Surroundings(
-                self.desk, gear, witnesses, providers, forms, self.rehearsals, shelf, self.curfew, self.in_force.prices
+                desk=self.desk,
+                gear=gear,
+                witnesses=witnesses,
+                providers=self.in_force.configuration.providers,
+                forms=self.in_force.forms,
+                rehearsals=self.rehearsals,
+                shelf=shelf,
+                curfew=self.curfew,
+                prices=self.in_force.prices,
+                checks=checks,
             )
 
-        return Front(
-            ClientFace(self.in_force, around, self.clock),
-            ControlFace(controls, self.in_force, self.clock),
-            Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
-            stopping,
-        )
+        return around

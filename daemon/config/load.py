@@ -24,7 +24,8 @@ from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest, read_struct
 from daemon.config.secrets import SecretProblem, resolve_secret
 from daemon.config.settings import DaemonSettings, FileSettings, ProviderSettings, WorkloadSettings
-from daemon.routing.policy import Workload
+from daemon.routing.policy import Strategy, Workload
+from probes.cascade import CascadePolicy
 from probes.policy import Dialect, Provider, Secret
 from state.errors import ConfigError
 from state.policy import HealthPolicy, HistoryPolicy
@@ -203,7 +204,8 @@ def _workload(name: str, settings: WorkloadSettings) -> Workload:
     shared = {field: getattr(settings, field) for field in settings.__struct_fields__ if field != "compatibility"}
     targets = tuple(TargetName(target) for target in settings.targets)
     escalate = TargetName(settings.escalate) if settings.escalate else None
-    return Workload(**{**shared, "name": name, "targets": targets, "escalate": escalate})
+    cascade = settings.cascade or (CascadePolicy() if settings.strategy == Strategy.CASCADE else None)
+    return Workload(**{**shared, "name": name, "targets": targets, "escalate": escalate, "cascade": cascade})
 
 
 def _lines(document: Document, notes: _Notes) -> tuple[str, ...]:

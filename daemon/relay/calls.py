@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -13,7 +13,18 @@ from probes.surfaces import Surface
 from state.history.charges import Charged
 from state.outcome import Outcome, Usage
 
-__all__ = ["Answer", "Broken", "Client", "ClientCall", "ClientLeft", "ExchangeResult", "Failed", "Streamed", "Whole"]
+__all__ = [
+    "Answer",
+    "Broken",
+    "Client",
+    "ClientCall",
+    "ClientLeft",
+    "ExchangeResult",
+    "Failed",
+    "Streamed",
+    "Wanting",
+    "Whole",
+]
 
 
 class ClientLeft(Exception):
@@ -116,4 +127,14 @@ class Failed(msgspec.Struct, frozen=True):
     """Whether the same target may be asked once more, by what was seen of this attempt."""
 
 
-ExchangeResult = Whole | Streamed | Broken | Failed
+class Wanting(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream of which the client has seen nothing: it does not do, and a costlier target is ready."""
+
+    outcome: Outcome
+    lack: str
+    """What it lacks, as a few words."""
+    give: Callable[[Client], Awaitable[Streamed]] | None = None
+    """Gives it to the client after all; None where it was given up before its end."""
+
+
+ExchangeResult = Whole | Streamed | Broken | Failed | Wanting

@@ -10,6 +10,8 @@ import msgspec
 from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
 from daemon.rehearsals import Rehearsals
+from daemon.relay.audition import Audition
+from daemon.relay.checks import Checks
 from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.journal import Witnesses
@@ -55,6 +57,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What makes its stream the continuation of one that broke; None for a stream of its own."""
     text: TextSoFar | None = None
     """Where the text that goes to the client is collected, where somebody needs it."""
+    audition: Audition | None = None
+    """Who judges its beginning before the client has any of it; None where it goes on as it comes."""
     began: Callable[[Outcome], None] | None = None
     """Who hears at once that a stream has begun, and what its head told."""
 
@@ -73,3 +77,5 @@ class Surroundings(msgspec.Struct, frozen=True):
     curfew: Curfew
     prices: Mapping[TargetName, Price] = msgspec.field(default_factory=dict)
     """What each target asks, where that is known."""
+    checks: Checks = msgspec.field(default_factory=Checks)
+    """Who runs the check commands of cascades."""

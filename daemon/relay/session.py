@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import anyio
-import msgspec
 
 from daemon.relay.bill import Bill
-from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
+from daemon.relay.calls import (
+    Answer,
+    Broken,
+    Client,
+    ClientCall,
+    ClientLeft,
+    ExchangeResult,
+    Failed,
+    Streamed,
+    Wanting,
+    Whole,
+)
 from daemon.relay.course import Course
+from daemon.relay.escalation import Escalation
 from daemon.relay.gear import Surroundings
 from daemon.relay.headers import answer_headers, story_headers
 from daemon.relay.journal import Ending, Journal
@@ -17,8 +28,6 @@ from daemon.relay.race import Race, Track
 from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
-from probes.dialects.continuing import continued_body
-from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
 from state.faults import Blame, Fault
 from state.outcome import Outcome, Usage
@@ -36,11 +45,12 @@ class Session:
         """Take up `call`."""
         self._call = call
         self._around = around
-        self._course = Course(call, around.gear.clock)
+        self._course = Course(call, around.gear.clock, around.prices)
         bill = Bill(around.prices, self._course.tokens, call.surface.work)
         self._journal = Journal(call, around.witnesses, bill)
         self._text = TextSoFar(call.surface) if call.collects else None
-        self._preparation = Preparation(around, self._course, self._journal, self._text)
+        self._escalation = Escalation(around, self._course, self._journal)
+        self._preparation = Preparation(around, self._course, self._journal, self._text, self._escalation)
         self._stop = ""
         self._last_words: LastWords
         self._voice: Voice
@@ -61,6 +71,7 @@ class Session:
                 await self._last_words.mishap()
             raise
         finally:
+            self._escalation.drop()
             if not self._journal.over:
                 self._left()
 
@@ -94,14 +105,24 @@ class Session:
         match result:
             case NoLease():
                 last = self._course.last_failure
-                return last is None or not self._course.escalates(last.outcome)
+                return last is None or not self._escalates(last)
+            case Wanting():
+                self._escalation.keep(result)
+                return False
             case Broken():
-                return not self._goes_on(result)
+                return self._voice.within_event or not self._course.continues(self._text, result)
             case Failed():
                 self._stop = await self._course.after(result)
-                return bool(self._stop) and not self._course.escalates(result.outcome)
+                return bool(self._stop) and not self._escalates(result)
             case _:
                 return True
+
+    def _escalates(self, failed: Failed) -> bool:
+        """Return whether a stronger target is asked after a failure; if it fails too, this one is told."""
+        if not self._course.escalates(failed.outcome):
+            return False
+        self._escalation.keep(failed)
+        return True
 
     async def _end(self, result: ExchangeResult | NoLease) -> Answer | None:
         match result:
@@ -115,11 +136,13 @@ class Session:
                 await self._streamed(result)
             case Broken():
                 await self._broken(result)
+            case Wanting():
+                pass  # somebody else was ready, so it never is the last
         return None
 
     async def _one_attempt(self) -> ExchangeResult | NoLease:
         asked_at = self._around.gear.clock()
-        async with self._around.desk.lease(self._course.query()) as lease:
+        async with self._escalation.next_lease() as lease:
             self._decided(lease, asked_at)
             if isinstance(lease, NoLease):
                 return lease
@@ -134,11 +157,14 @@ class Session:
         self._journal.decided(lease.choice, len(course.tried) + 1)
         if isinstance(lease, NoLease):
             return
+        course.answer_tokens = lease.choice.answer_tokens
         if course.tried:
             origin, outcome = course.tried[-1]
-            if course.stronger is not None:
-                outcome = msgspec.structs.replace(outcome, reason=f"escalated: {outcome.reason}")
-            if origin != lease.target:
+            if lack := self._escalation.take_lack():
+                self._journal.escalated(origin, lease.target, Outcome(reason=lack))
+            elif course.stronger is not None:
+                self._journal.escalated(origin, lease.target, outcome)
+            elif origin != lease.target:
                 self._journal.fell_back(origin, lease.target, outcome)
         elif (primary := lease.choice.primary) is not None and primary != lease.target:
             self._journal.fell_back(primary, lease.target, Outcome(reason=lease.choice.reason))
@@ -193,44 +219,44 @@ class Session:
             self._course.tried.append((lease.target, self._preparation.unfinished(exchange)))
             raise
 
-    async def _whole(self, result: Whole) -> Answer:
-        lack = self._lack(result)
-        better = None if lack is None else await self._ask_stronger(lack)
-        result = better or result
+    async def _whole(self, first: Whole) -> Answer:
+        result, lack = await self._bettered(first)
         story = self._journal.story
         now = self._around.gear.clock()
         story.first_byte_s = now - self._call.arrived_at
         story.connect_s = result.connect_s
         story.cost_usd = self._journal.bill.total_usd
         own = story_headers(self._call, story, now)
-        if lack is None or better is not None:
+        if lack is None:
             self._around.shelf.keep_whole(self._call, story.target, result.body)
         self._journal.ended(Ending(outcome="ok", status=result.status, last=result.outcome, usage=result.usage))
         return Answer(
             status=result.status, headers=answer_headers(result.headers, own, "application/json"), body=result.body
         )
 
-    def _lack(self, result: Whole) -> str | None:
-        """Return what an answer lacks that a stronger model is there for; None where it is to be given as it is."""
-        onto, origin = self._call.workload.escalate, self._journal.story.target
-        if onto is None or origin in {None, onto}:
-            return None
-        return lacking(self._call.surface, self._call.body, result.body)
+    async def _bettered(self, result: Whole) -> tuple[Whole, str | None]:
+        """Return the best answer that is to be had, and what it lacks all the same."""
+        while (lack := await self._escalation.lack_of(result)) is not None:
+            better = await self._ask_stronger(lack)
+            if better is None:
+                return result, lack
+            result = better
+        return result, None
 
     async def _ask_stronger(self, lack: str) -> Whole | None:
-        """Return the answer of the stronger model, None where there is none to be had."""
-        onto, (origin, _) = self._call.workload.escalate, self._course.tried[-1]
-        if onto is None or not self._course.may_escalate:
-            return None
-        async with self._around.desk.lease(self._course.escalation(onto)) as lease:
-            self._journal.decided(lease.choice, len(self._course.tried) + 1)
-            if isinstance(lease, NoLease):
-                return None
-            self._journal.fell_back(origin, onto, Outcome(reason=f"escalated: {lack}"))
-            result = await self._attempt(lease)
-        if isinstance(result, Whole):
-            return result
-        self._journal.came_back(origin)
+        """Return the answer of a stronger model, None where there is none to be had."""
+        course, told = self._course, self._journal.told
+        origin, _ = course.tried[-1]
+        while (onto := course.stronger_than(origin)) and course.may_escalate:
+            async with self._around.desk.lease(course.escalation(onto, lack)) as lease:
+                self._journal.decided(lease.choice, len(course.tried) + 1)
+                if isinstance(lease, NoLease):
+                    break
+                self._journal.escalated(origin, lease.target, Outcome(reason=lack))
+                result = await self._attempt(lease)
+            if isinstance(result, Whole):
+                return result
+        self._journal.came_back(origin, told)
         return None
 
     async def _streamed(self, result: Streamed) -> None:
@@ -242,20 +268,6 @@ class Session:
         usage = self._course.usage.plus(result.usage)
         self._journal.ended(Ending(outcome="ok", status=200, last=result.outcome, usage=usage))
 
-    def _goes_on(self, broken: Broken) -> bool:
-        """Return whether another target is to continue the stream from the text so far."""
-        text = self._text
-        if text is None or broken.told is not None or self._voice.within_event or not self._course.may_continue:
-            return False
-        if not text.plain or not text.text or text.stopped:
-            return False
-        body = continued_body(self._call.surface, self._call.body, text.text)
-        if body is None:
-            return False
-        self._course.continued = body
-        self._course.usage = self._course.usage.plus(broken.usage)
-        return True
-
     async def _broken(self, broken: Broken) -> None:
         await self._voice.break_off(broken.outcome.reason, broken.told)
         usage = self._course.usage.plus(broken.usage)
@@ -265,6 +277,10 @@ class Session:
         if self._course.continued:
             await self._broken(Broken(outcome=failed.outcome, usage=Usage()))
             return None
+        if (given := await self._escalation.give_kept(self._voice)) is not None:
+            self._journal.ended(Ending(outcome="ok", status=200, last=given.outcome, usage=given.usage))
+            return None
+        failed = self._escalation.failure(failed)
         if failed.outcome.fault is Fault.CANCELLED:
             return await self._last_words.refuse(deadline_passed(self._course.tried), self._course.tried)
         if (answer := self._last_words.passed_on(failed, self._course.tried)) is not None:

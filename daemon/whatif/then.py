@@ -9,6 +9,7 @@ import msgspec
 
 from daemon.replay.packing import unpacker
 from daemon.routing.policy import Routes, Strategy, StreamFloor, StreamRecovery, TargetPlace, Workload
+from probes.cascade import CascadePolicy
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface
 from state.durations import Seconds
@@ -29,6 +30,7 @@ class _Workload(msgspec.Struct, frozen=True):
     max_attempts: int = 3
     require_entitlement: bool = False
     escalate: TargetName | None = None
+    cascade: CascadePolicy | None = None
     deadline: Seconds | None = None
     backoff: Seconds = Seconds(0)
     stream_floor: StreamFloor | None = None
@@ -110,7 +112,7 @@ class Then(msgspec.Struct, frozen=True):
 
 
 _CHAIN = (
-    *("fallback_on", "max_attempts", "require_entitlement", "escalate", "deadline", "backoff"),
+    *("fallback_on", "max_attempts", "require_entitlement", "escalate", "cascade", "deadline", "backoff"),
     *("stream_floor", "stream_recovery", "hedge"),
 )
 _CHOICE = ("targets", "strategy", "weights", "fallback_on")
