@@ -22,7 +22,7 @@ _LONG: Final = 80
 
 
 def _words_then_moderate(prompt: Prompt) -> Tier:
-    """A list of complex words, then one of simple words, else the middle."""
+    """Look for complex words, then simple words, else the middle."""
     text = prompt.prompt.lower()
     if any(word in text for word in _COMPLEX_FIRST):
         return Tier.COMPLEX
@@ -30,7 +30,7 @@ def _words_then_moderate(prompt: Prompt) -> Tier:
 
 
 def _words_and_length(prompt: Prompt) -> Tier:
-    """Simple words in a short prompt, then complex words or a long prompt, else the middle."""
+    """Look for simple words in a short prompt, then complex words or a long prompt, else the middle."""
     text = prompt.prompt.lower()
     length = len(text.split())
     if length < _SHORT and any(word in text for word in _SIMPLE_FIRST):
@@ -48,5 +48,6 @@ KEYWORDS: Final[Mapping[str, Decide]] = {"words": _words_then_moderate, "words+l
 DECIDERS: Final[Mapping[str, Decide]] = {
     "heuristic": lambda prompt: classify(prompt.asked()).tier,
     **KEYWORDS,
+    "as labelled": lambda prompt: prompt.tier,
     "always best": lambda _: Tier.COMPLEX,
 }

@@ -16,6 +16,8 @@ __all__ = ["ANSWER_TOKENS", "PRICE", "Score", "score"]
 
 PRICE: Final = {Tier.SIMPLE: 0.15, Tier.MODERATE: 2.5, Tier.COMPLEX: 15.0}
 """Dollars per million tokens, prompt and answer alike: the published router that prices its three tiers apart."""
+PER_QUERY: Final = {Tier.SIMPLE: 0.00075, Tier.MODERATE: 0.0125, Tier.COMPLEX: 0.018}
+"""Dollars per request of a thousand tokens: the other published router's own account of what it saves."""
 ANSWER_TOKENS: Final = {Tier.SIMPLE: 60, Tier.MODERATE: 400, Tier.COMPLEX: 1200}
 """How long an answer is, by the tier that the request needs: guesses, the same for every decider."""
 _WEIGHT: Final[Mapping[int, float]] = {-2: 3.0, -1: 1.0, 0: 0.0, 1: 0.25, 2: 0.5}
@@ -28,7 +30,10 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     confusion: Counter[tuple[Tier, Tier]]
     """How often, by needed and decided tier."""
     errors: float
+    per_query: float
+    """Dollars where every request is a thousand tokens."""
     bill: float
+    """Dollars for the tokens of the prompt and of the answer."""
     bill_with_redo: float
     """Dollars; with redo, an answer that was too weak is asked for again, a tier higher each time."""
 
@@ -44,6 +49,7 @@ def score(prompts: Iterable[Prompt], decide: Decide) -> Score:
     return Score(
         confusion=Counter((prompt.tier, tier) for prompt, tier in decided),
         errors=sum(_WEIGHT[tier.rank - prompt.tier.rank] for prompt, tier in decided),
+        per_query=sum(PER_QUERY[tier] for _, tier in decided),
         bill=sum(_paid(prompt, tier) for prompt, tier in decided),
         bill_with_redo=sum(_paid(prompt, each) for prompt, tier in decided for each in _asked_in_turn(prompt, tier)),
     )

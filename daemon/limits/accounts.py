@@ -43,8 +43,6 @@ class Purse(msgspec.Struct):
     """Unix seconds; a purse without an end has yet to be opened."""
     spent: float = 0.0
     reserved: float = 0.0
-    warned: bool = False
-    """Whether somebody was told that it is nearly empty."""
 
     @property
     def committed(self) -> float:
@@ -59,11 +57,19 @@ class Account:
         """Open it with nothing in it."""
         self.name = name
         self.subject = subject
-        self.policy = policy
         self.running = 0
         self.requests = Minute()
         self.tokens = Minute()
-        self.purses = {period: Purse(period) for period in Period}
+        self._purses = {period: Purse(period) for period in Period}
+        self.govern(policy)
+
+    def govern(self, policy: LimitPolicy) -> None:
+        """Put `policy` in force; its purses are opened anew, since the time zone or whom it concerns may be another."""
+        self.policy = policy
+        self.binds = policy.binds
+        self.dollars = tuple((self._purses[period], most) for period, most in policy.budgets)
+        for purse in self._purses.values():
+            purse.to_unix = 0.0
 
     def crowded(self, tokens: int, now: float) -> Verdict | None:
         """Return why a request of about so many tokens is one too many, None where it is not."""

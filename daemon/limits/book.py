@@ -31,6 +31,11 @@ class Book:
         sums = self._sums.setdefault(charged, {})
         sums[quarter] = sums.get(quarter, 0.0) + usd
 
+    @property
+    def charged(self) -> tuple[Charged, ...]:
+        """Everybody who was charged for something."""
+        return tuple(self._sums)
+
     def sum(self, policy: LimitPolicy, subject: str, from_unix: float, to_unix: float) -> float:
         """Return what was spent in a period on the account of `subject` under `policy`."""
         first, end = int(from_unix // QUARTER_S), int(to_unix // QUARTER_S)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from daemon.limits.accounts import Account, Purse, Verdict
 from daemon.limits.book import Book
 from daemon.limits.calendar import bounds_of, when
-from daemon.limits.policy import Limits, Period, subject_of
+from daemon.limits.policy import Limits, subject_of
 from daemon.limits.rates import Claim
 from state.history.charges import BudgetRow, Charged
 from state.history.spending import Spent
@@ -86,20 +86,16 @@ class Ledger:
         self._limits = limits
         self._zone = ZoneInfo(limits.budgets.timezone)
         self._known.clear()
-        kept = {key: account for key, account in self._accounts.items() if key[0] in limits.by_name}
-        for (name, _), account in kept.items():
-            policy = limits.by_name[name]
-            if policy.per != account.policy.per:
-                continue
-            account.policy = policy
-            for purse in account.purses.values():
-                purse.to_unix = 0.0  # opened anew from the book: the time zone, or whom it concerns, may have changed
-        self._accounts = {key: each for key, each in kept.items() if each.policy is limits.by_name[key[0]]}
+        self._accounts = {key: each for key, each in self._accounts.items() if self._is_kept(each)}
+        for account in self._accounts.values():
+            account.govern(limits.by_name[account.name])
+        self._open()
 
     def recall(self, spent: Iterable[Spent]) -> None:
         """Take in what was spent before this process began."""
         for each in spent:
             self._book.add(each.charged, each.usd, each.unix)
+        self._open()
 
     def admit(self, charged: Charged, tokens: int, moment: Moment) -> Admission | Verdict:
         """Let a request of about so many tokens in, or return the limit that stands in its way."""
@@ -109,7 +105,7 @@ class Ledger:
             verdict = account.crowded(tokens, moment.now) or self._spent_up(account, moment.unix)
             if verdict is None:
                 continue
-            if account.policy.binds and verdict.reached:
+            if account.binds and verdict.reached:
                 return verdict
             warnings.append(verdict)
         claims = []
@@ -136,11 +132,12 @@ class Ledger:
         purses: list[Purse] = []
         binding = False
         for account in admission.accounts:
-            for period, most in account.policy.budgets:
-                purse = self._purse(account, period, unix)
-                if account.policy.binds and (verdict := self._lacks(account, (purse, most), target, usd)):
-                    return verdict
-                binding = binding or account.policy.binds
+            for purse, most in account.dollars:
+                self._turn(account, purse, unix)
+                if account.binds:
+                    if usd is None or purse.spent + purse.reserved + usd > most:
+                        return self._lacking(account, (purse, most), target, usd)
+                    binding = True
                 purses.append(purse)
         for purse in purses:
             purse.reserved += usd or 0.0
@@ -148,24 +145,25 @@ class Ledger:
 
     def settle(self, reservation: Reservation, usd: float | None, unix: float) -> None:
         """Put what an attempt really cost in the place of what was set aside; 0.0 gives all of it back."""
-        for account in self._concerned(reservation.charged):
-            for period, _ in account.policy.budgets:
-                self._purse(account, period, unix).spent += usd or 0.0
+        if usd:
+            for account in self._concerned(reservation.charged):
+                for purse, _ in account.dollars:
+                    self._turn(account, purse, unix)
+                    purse.spent += usd
+            self._book.add(reservation.charged, usd, unix)
         for purse in reservation.purses:
             purse.reserved = max(0.0, purse.reserved - reservation.usd)
-        if usd:
-            self._book.add(reservation.charged, usd, unix)
 
     def standing(self, moment: Moment) -> Iterator[BudgetRow]:
         """Yield how each limit in dollars stands."""
         for account in self._accounts.values():
-            for period, most in account.policy.budgets:
-                purse = self._purse(account, period, moment.unix)
+            for purse, most in account.dollars:
+                self._turn(account, purse, moment.unix)
                 yield BudgetRow(
                     at=moment.now,
                     name=account.name,
                     subject=account.subject,
-                    period=period.value,
+                    period=purse.period.value,
                     from_unix=purse.from_unix,
                     to_unix=purse.to_unix,
                     limit_usd=most,
@@ -186,29 +184,36 @@ class Ledger:
             )
         return known
 
-    def _purse(self, account: Account, period: Period, unix: float) -> Purse:
-        """Return the purse of the period around now; one that is opened holds what the book has of it."""
-        purse = account.purses[period]
+    def _is_kept(self, account: Account) -> bool:
+        """Return whether an account goes on under the limits in force."""
+        policy = self._limits.by_name.get(account.name)
+        return policy is not None and policy.per == account.policy.per
+
+    def _open(self) -> None:
+        """Open the accounts of everybody who has spent something, so that it shows how they stand."""
+        for charged in self._book.charged:
+            self._concerned(charged)
+
+    def _turn(self, account: Account, purse: Purse, unix: float) -> None:
+        """Begin a purse's next period where its time is over; one that is opened holds what the book has of it."""
         if purse.from_unix <= unix < purse.to_unix:
-            return purse
+            return
         # While it is open everything that is spent passes through it, so a period that begins has nothing yet.
         opened = 0.0 < purse.to_unix <= unix
-        purse.from_unix, purse.to_unix = bounds_of(period, unix, self._zone)
-        bounds = (purse.from_unix, purse.to_unix)
+        purse.from_unix, purse.to_unix = bounds = bounds_of(purse.period, unix, self._zone)
         purse.spent = 0.0 if opened else self._book.sum(account.policy, account.subject, *bounds)
-        purse.warned = False
-        return purse
 
     def _spent_up(self, account: Account, unix: float) -> Verdict | None:
         """Return the limit in dollars that is used up, or nearly; None where there is none."""
         nearly = None
-        for period, most in account.policy.budgets:
-            purse = self._purse(account, period, unix)
-            if purse.committed < most * account.policy.warn_at:
+        for purse, most in account.dollars:
+            self._turn(account, purse, unix)
+            committed = purse.spent + purse.reserved
+            if committed < most * account.policy.warn_at:
                 continue
-            reached = purse.committed >= most
+            reached = committed >= most
             word = "is used up" if reached else "is nearly used up"
-            what = f"usd_per_{period.value} = {most:.2f} {word} ({purse.committed:.2f})"
+            what = f"usd_per_{purse.period.value} = {most:.2f} {word} ({committed:.2f})"
             frees_at = f"at {when(purse.to_unix, self._zone)}"
             verdict = replace(account.verdict(what, purse.to_unix - unix, frees_at), reached=reached)
             if reached:
@@ -216,16 +221,13 @@ class Ledger:
             nearly = verdict
         return nearly
 
-    def _lacks(
-        self, account: Account, held: tuple[Purse, float], target: TargetName, usd: float | None
-    ) -> Verdict | None:
+    def _lacking(self, account: Account, held: tuple[Purse, float], target: TargetName, usd: float | None) -> Verdict:
+        """Return why an attempt that may cost `usd` has no money."""
         purse, most = held
         stands = f"usd_per_{purse.period.value} = {most:.2f}"
         if usd is None:
             what = f"{stands} cannot be kept at {target}, whose price is unknown; set its prices in the configuration"
             return account.verdict(what, None)
-        if purse.committed + usd <= most:
-            return None
         what = f"{stands} leaves ${max(0.0, most - purse.committed):.4f}, and {target} may cost ${usd:.4f}"
         return account.verdict(
             what, None, f"at {when(purse.to_unix, self._zone)}, or as attempts under way are settled"

@@ -8,66 +8,35 @@ ways, each with its weight.
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec.structs import replace
 
 from daemon.routing.chain import Onward, Situation, next_step
 from daemon.routing.leases import Choice, Preference, RouteQuery
-from daemon.routing.policy import Routes, StreamRecovery, Workload
-from daemon.routing.sorting.again import sorted_as, unseen
+from daemon.routing.policy import StreamRecovery, Workload
+from daemon.routing.sorting.again import sorted_as
 from daemon.routing.sorting.drawing import routed
-from daemon.whatif.costing import FREE, Prices, Spent
+from daemon.whatif.costing import FREE, Spent
 from daemon.whatif.endings import Ending, Result, as_recorded
-from daemon.whatif.neighbours import Answer, Basis, Neighbours, answer_of, seen_of
+from daemon.whatif.neighbours import Answer, Basis, answer_of, seen_of
 from daemon.whatif.then import read_then
+from daemon.whatif.untold import is_judged, is_sorted
+from daemon.whatif.world import World
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.faults import Blame, Fault
 from state.history.journeys import RecordedRequest
 from state.outcome import Outcome
-from state.standing import HealthSnapshot
 from state.targets import TargetName
 
-__all__ = ["Course", "World"]
+__all__ = ["Course"]
 
 _LOOK_AGAIN_S: Final = 0.05
 """Between two looks at a target that is full: only the end of another request lets it take this one."""
 _ASKED: Final = ("needs", "more_than", "max_tokens", "tokens", "frugal")
 """What a request asks whatever the configuration: what it needs, how long it is, and whether its payer is short."""
 _OWN_DOING: Final = frozenset({Blame.CALLER.value, Blame.POLICY.value})
-
-
-class World(Protocol):
-    """What a course lives in: the clock's events, what is known, and what is under way."""
-
-    routes: Routes
-    neighbours: Neighbours
-    prices: Prices
-
-    def snapshot(self, now: float) -> HealthSnapshot:
-        """Return what would be known of the targets."""
-        ...
-
-    def choose(self, query: RouteQuery, now: float) -> Choice:
-        """Return where `query` would go."""
-        ...
-
-    def ready_at(self, query: RouteQuery, now: float) -> float | None:
-        """Return when some target may take it."""
-        ...
-
-    def sent(self, choice: Choice, query: RouteQuery, answer: Answer, now: float) -> None:
-        """Note an attempt that is under way from now until its expected end."""
-        ...
-
-    def wake(self, course: Course, at: float) -> None:
-        """Call `go_on` of the course at that time."""
-        ...
-
-    def done(self, result: Result) -> None:
-        """Take in what came of it."""
-        ...
 
 
 class Course:
@@ -86,6 +55,7 @@ class Course:
         self._onward: Onward | None = None
         self._spent: Spent = FREE
         """On the attempts so far."""
+        self._unsorted = self._unjudged = False
         self._arrived_at = request.at_ms / 1e3
         self._asked_at = self._arrived_at
         self._hedged = any(attempt.hedge for attempt in request.attempts)
@@ -96,11 +66,16 @@ class Course:
         if self._choice_stands(now):
             self._go_as_recorded(query, now)
             return
+        if not is_sorted(self._workload, self._request, self._then):
+            self._unsorted = True
+            self._rest_on(Basis.UNKNOWN)
+            self._end_unknown()
+            return
         choice = self._world.choose(query, now)
         if choice.chosen is None:
             ready_at = self._world.ready_at(query, now)
             if ready_at is not None and ready_at < self._asked_at + self._workload.max_wait:
-                self._world.wake(self, max(ready_at, now + _LOOK_AGAIN_S))
+                self._world.wake(self.go_on, max(ready_at, now + _LOOK_AGAIN_S))
                 return
             choice = self._world.choose(replace(query, desperate=True), now)
         if choice.chosen is not None:
@@ -126,7 +101,10 @@ class Course:
             fallback_on=workload.fallback_on if allowed else (),
             streamed=bool(request.streamed),
         )
-        query = replace(query, preference=self._preference, workload=routed(workload, self._preference))
+        preference = self._preference
+        query = replace(
+            query, preference=preference, workload=routed(workload, preference), billing=self._payer(preference)
+        )
         if then is None:
             return replace(query, tokens=request.prompt_tokens or 0)
         asked = {name: getattr(then.query, name) for name in _ASKED}
@@ -135,7 +113,16 @@ class Course:
     @property
     def _preference(self) -> Preference:
         """What suits the request, by what it was taken for."""
-        return unseen(self._workload) if self._then is None else sorted_as(self._workload, self._then.query.preference)
+        taken_for = Preference(label=self._request.label or "") if self._then is None else self._then.query.preference
+        return sorted_as(self._workload, taken_for)
+
+    def _payer(self, preference: Preference) -> str | None:
+        """Return the group that pays for a fallback: that of the first target, a canary's candidate apart."""
+        places = self._world.routes.places
+        first = next((target for target in self._tried if target != preference.candidate), None)
+        if first is None or first not in places or self._workload.cross_billing:
+            return None
+        return places[first].billing if any(each.billing for each in places.values()) else None
 
     def _guessed_surface(self) -> Surface:
         """Return what was probably asked, where no choice of the request is recorded: its target's usual call."""
@@ -204,6 +191,7 @@ class Course:
                 self._end_as_recorded()
                 return
             took_s = now + answer.ok_s - self._arrived_at
+            self._unjudged = self._unjudged or not is_judged(self._workload)
             self._end(self._weight * (1.0 - answer.failing), "ok", took_s, self._spent.plus(answer.ok_spent))
             self._weight *= answer.failing
         if answer.failing > 0.0:
@@ -231,7 +219,7 @@ class Course:
         if isinstance(step, Onward):
             self._onward = step
             self._asked_at = now + step.pause_s
-            self._world.wake(self, self._asked_at)
+            self._world.wake(self.go_on, self._asked_at)
         elif self._is_faithful_to_the_end or (self._faithful and self._mends_more):
             self._end_as_recorded()
         else:
@@ -282,6 +270,8 @@ class Course:
                 basis=self._basis,
                 first_before=attempts[0].target if attempts else None,
                 first_after=self._tried[0] if self._tried else None,
-                unknown_at=self._tried[-1] if self._basis is Basis.UNKNOWN else None,
+                unknown_at=self._tried[-1] if self._basis is Basis.UNKNOWN and not self._unsorted else None,
+                unsorted=self._unsorted,
+                unjudged=self._unjudged,
             )
         )

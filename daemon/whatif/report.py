@@ -32,6 +32,16 @@ def coverage(findings: Findings) -> Iterator[str]:
     if findings.unasked:
         targets = ", ".join(f"{target} ({count})" for target, count in findings.unasked.most_common())
         yield f"nothing tells how these would have answered: {targets}"
+    if findings.unsorted:
+        yield (
+            f"of {findings.unsorted} requests nobody wrote down their tier or task, and without their text nobody can "
+            "tell where the configuration would send them"
+        )
+    if findings.unjudged:
+        yield (
+            f"the answers to {findings.unjudged} requests are taken as good: whether a cascade would have escalated "
+            "them is not known, so their cost and latency are the least that they may be"
+        )
     if findings.without_setting:
         yield f"of {findings.without_setting} requests no choice is recorded: what they need of a target is guessed"
 
@@ -76,6 +86,8 @@ def members_of(findings: Findings) -> dict[str, Any]:
     return {
         "unknown_targets": dict(findings.unasked),
         "without_setting": findings.without_setting,
+        "unsorted": findings.unsorted,
+        "unjudged": findings.unjudged,
         "total": _tally(findings.total),
         "workloads": {name: _tally(tally) for name, tally in sorted(findings.workloads.items())},
     }

@@ -102,9 +102,9 @@ class Rerun:
             self._at(now + (whole_s if answer.first_s is None else answer.first_s), partial(self._answered, ticket))
         self._at(now + whole_s, partial(self._traffic.end, ticket))
 
-    def wake(self, course: Course, at: float) -> None:
-        """Call `go_on` of the course at that time."""
-        self._at(at, course.go_on)
+    def wake(self, go_on: Callable[[float], object], at: float) -> None:
+        """Call `go_on` at that time, with it."""
+        self._at(at, go_on)
 
     def done(self, result: Result) -> None:
         """Take in what came of a request."""

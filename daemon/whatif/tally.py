@@ -75,7 +75,7 @@ class Tally:
         """Of how many of those no cost was recorded, and both are counted at the new prices."""
         self.first_before: Counter[str | None] = Counter()
         self.first_after: Counter[str | None] = Counter()
-        """Where requests went first, whether or not it is known what came of it."""
+        """Where requests went first, whether or not it is known what came of it; not of those that nobody can sort."""
 
     @property
     def compared(self) -> int:
@@ -87,7 +87,7 @@ class Tally:
         self.requests += 1
         self.bases[result.basis] += 1
         self.first_before[result.first_before] += 1
-        self.first_after[result.first_after] += 1
+        self.first_after[result.first_after] += not result.unsorted
         if result.basis is Basis.UNKNOWN:
             return
         self.before.add(result.before)
@@ -119,6 +119,10 @@ class Findings:
         """Of the requests that are unknown, where they would have gone."""
         self.without_setting = 0
         """Requests of which no choice is recorded: what they needed of a target is not known."""
+        self.unsorted = 0
+        """Requests that are unknown since nobody wrote down what they are: their tier, their task."""
+        self.unjudged = 0
+        """Requests whose answer is taken as good though a cascade would have looked at it."""
 
     @property
     def tables(self) -> list[tuple[str, Tally]]:
@@ -134,5 +138,7 @@ class Findings:
             self.workloads[request.workload] = Tally()
         self.workloads[request.workload].add(result)
         self.without_setting += not request.settings
-        if result.basis is Basis.UNKNOWN:
+        self.unsorted += result.unsorted
+        self.unjudged += result.unjudged
+        if result.basis is Basis.UNKNOWN and not result.unsorted:
             self.unasked[result.unknown_at or ""] += 1

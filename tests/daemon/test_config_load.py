@@ -14,6 +14,7 @@ from daemon.config.configuration import Configuration
 from daemon.config.load import demo_configuration, load
 from daemon.config.locate import locate
 from daemon.config.schema import configuration_schema
+from daemon.limits.caller import Caller
 from daemon.routing.policy import Strategy
 from state.errors import ConfigError
 from state.faults import Fault
@@ -109,6 +110,7 @@ def test_the_example_file_loads_with_every_default_as_it_says() -> None:
     assert loaded.providers["anthropic"].health.fall == 5
     assert loaded.providers["openai"].health.fall == 3
     assert loaded.workloads["batch"].weights == (4, 1)
+    assert [key.caller for key in loaded.keys] == [Caller("ada", "search")]
 
 
 def test_five_mistakes_are_five_lines_in_the_order_of_the_file(tmp_path: Path) -> None:

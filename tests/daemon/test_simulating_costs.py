@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.whatif.neighbours import Basis
-from daemon.whatif.report import costs_rest_on, lines_of, members_of
+from daemon.whatif.report import costs_rest_on, coverage, lines_of, members_of
 from state.faults import Fault
 from state.outcome import Usage
 from tests.rigs.whatif import Go, Leg, asking, configured, simulated, written
@@ -104,6 +104,38 @@ def test_a_failure_costs_nothing_and_the_answer_after_it_what_it_costs(tmp_path:
     tally = simulated(path, configured(tmp_path, max_attempts=2, one=ONE, two=TWO)).workloads["chat"]
     assert (tally.before.failures, tally.after.failures, tally.costs) == (10, 0, 10)
     assert (tally.cost_before, tally.cost_after) == (0.0, pytest.approx(10 * 0.0001))
+
+
+def test_a_cascade_is_taken_to_be_content_with_its_first_answer_and_says_so(history: Path, tmp_path: Path) -> None:
+    """Without its text nobody can judge an answer: what is told is the least that it may cost."""
+    findings = simulated(history, configured(tmp_path, strategy="cascade", one=ONE, two=TWO))
+    tally = findings.workloads["chat"]
+    assert (tally.first_after, findings.unjudged) == ({"two/m": 10}, 10)
+    assert "the least that they may be" in "\n".join(coverage(findings))
+
+
+SORTED = {
+    "complexity": 'tiers = { simple = ["two/m"], complex = ["one/m"] }',
+    "task": 'tasks = [{ name = "mail", system = "mail", targets = ["two/m"] }]',
+}
+
+
+@pytest.mark.parametrize(("strategy", "label"), [("complexity", "simple"), ("task", "mail")])
+def test_requests_are_sorted_by_what_they_were_taken_for_and_else_unknown(
+    tmp_path: Path, strategy: str, label: str
+) -> None:
+    """Their text is in no history: where nobody looked, nobody can tell, and the report says so."""
+    labels = [label, None, "canary", "no such thing", label]
+    asked = [Go(float(at), (Leg("one/m"),), CHARGED, usage=TOKENS, label=told) for at, told in enumerate(labels)]
+    aside = [Go(at + 0.5, (Leg("two/m"),), 0.0001, "aside", Usage(500, 50)) for at in range(5)]
+    path = written(tmp_path / "history.sqlite", sorted([*asked, *aside], key=lambda go: go.at))
+    sort = configured(tmp_path, strategy=strategy, more=SORTED[strategy], one=ONE, two=TWO)
+    findings = simulated(path, sort)
+    tally = findings.workloads["chat"]
+    assert tally.bases == {Basis.NEIGHBOURS: 2, Basis.UNKNOWN: 3}
+    assert (findings.unsorted, findings.unasked, tally.first_after) == (3, {}, {"two/m": 2, None: 0})
+    assert tally.cost_after == pytest.approx(2 * 0.0002)
+    assert "of 3 requests nobody wrote down their tier or task" in "\n".join(coverage(findings))
 
 
 def test_copies_and_own_questions_are_evidence_and_nobodys_requests(tmp_path: Path) -> None:

@@ -51,9 +51,10 @@ targets = ["two/m"]
 targets = {targets}
 strategy = "{strategy}"
 max_attempts = {max_attempts}
+{more}
 """
 _AS_RECORDED = {"targets": ["one/m", "two/m"], "strategy": "priority", "max_attempts": 1, "fall": 100000}
-_AS_RECORDED |= {"one": "", "two": ""}
+_AS_RECORDED |= {"one": "", "two": "", "more": ""}
 
 
 class Leg(NamedTuple):

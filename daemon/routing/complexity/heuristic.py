@@ -16,19 +16,19 @@ from daemon.routing.complexity.tiers import Classified, Tier
 __all__ = ["COMPLEX_FROM", "MODERATE_FROM", "WEIGHTS", "classify"]
 
 MODERATE_FROM: Final = 0.5
-COMPLEX_FROM: Final = 2.75
+COMPLEX_FROM: Final = 1.75
 WEIGHTS: Final = {
-    "design": 1.5,
-    "reasoning": 1.25,
+    "design": 1.75,
+    "reasoning": 1.5,
     "trade-offs": 1.0,
-    "systems": 1.25,
-    "proof": 1.75,
-    "debugging": 0.75,
-    "expert matter": 1.0,
+    "systems": 1.75,
+    "proof": 2.25,
+    "debugging": 1.0,
+    "expert matter": 1.25,
     "breadth": 0.5,
     "constraint": 0.5,
-    "code": 0.75,
-    "writing": 0.75,
+    "code": 0.25,
+    "writing": 1.0,
     "explaining": 1.0,
 }
 """What each sign of the lexicon adds, once."""
@@ -81,12 +81,23 @@ def _instruction(text: str) -> str:
     if _FENCE in text:
         text = " ".join(text.split(_FENCE)[::2])
     if len(text) > _WHOLE:
-        head, _, _ = text[:_EDGE].partition("\n\n")
-        text = f"{head}\n{text[-_EDGE:].rpartition(_PARAGRAPH)[2]}"
-    return _QUOTATION.sub(" ", text).lower()
+        text = _edges(text)
+    if any(mark in text for mark in _MARKS):
+        text = _QUOTATION.sub(" ", text)
+    return text.lower()
+
+
+def _edges(text: str) -> str:
+    """Return the first and the last paragraph where they are short: the long one was most likely pasted."""
+    head, broken, _ = text[:_EDGE].partition(_PARAGRAPH)
+    _, breaks, tail = text[-_EDGE:].rpartition(_PARAGRAPH)
+    if broken and not breaks:
+        return head
+    return tail if breaks and not broken else f"{head}\n{tail}"
 
 
 _PARAGRAPH: Final = "\n\n"
+_MARKS: Final = ('"', "'", "“", "„", "«")
 
 
 def _shown(words: list[str], instruction: str) -> set[str]:
