@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from daemon.limits.policy import LimitPolicy, Period
@@ -92,6 +94,6 @@ class Account:
             subject=self.subject,
             policy=self.policy,
             what=what,
-            frees_in_s=frees_in_s,
+            frees_in_s=None if frees_in_s == math.inf else frees_in_s,
             frees_at=frees_at,
         )
