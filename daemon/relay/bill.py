@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from state.faults import Fault
 from state.outcome import Outcome, Usage, Work
@@ -77,7 +78,11 @@ def cost_of_attempt(price: Price | None, outcome: Outcome, input_tokens: int) ->
         return Cost()
     if price is None:
         return Cost(None)
-    if counted and (usd := cost_of(price, outcome.usage)) is not None:
-        return Cost(usd)
+    if counted:
+        # What a provider counts at a stream's beginning is not what it had said when it was interrupted.
+        untold = interrupted and outcome.said > (outcome.usage.completion_tokens or 0)
+        usage = replace(outcome.usage, completion_tokens=round(outcome.said)) if untold else outcome.usage
+        if (usd := cost_of(price, usage)) is not None:
+            return Cost(usd, estimated=untold)
     said = max(outcome.said, float(outcome.tokens or 0))
     return Cost(expected_cost(price, outcome.usage.prompt_tokens or input_tokens, said), estimated=True)

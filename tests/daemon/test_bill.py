@@ -21,6 +21,10 @@ _A, _B = TargetName("a/m"), TargetName("b/m")
     [
         (Outcome(usage=_USAGE, latency_s=1.0), Cost(_COUNTED)),
         (Outcome(fault=Fault.CUT, usage=_USAGE, latency_s=1.0), Cost(_COUNTED)),
+        (
+            Outcome(fault=Fault.CANCELLED, usage=Usage(1000, 1, 400), said=100.0, latency_s=1.0),
+            Cost(_COUNTED, estimated=True),
+        ),
         (Outcome(fault=Fault.SERVER_ERROR, status=500, latency_s=1.0), Cost(0.0)),
         (Outcome(fault=Fault.RATE_LIMITED, status=429, latency_s=1.0), Cost(0.0)),
         (Outcome(fault=Fault.TIMEOUT, latency_s=30.0), Cost(0.0)),
