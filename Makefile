@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill replay story bench-quick prices hooks clean help
+.PHONY: demo test lint format soak kill budget replay story bench-quick prices hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -41,6 +41,9 @@ soak: $(DEV)  ## 2,000 requests by a real client while the primary is killed twi
 
 kill: $(DEV)  ## kill -9 of the daemon under load, ten times: nothing that matters is forgotten
 	$(BIN)/python -m benchmarks.kill
+
+budget: $(DEV)  ## a hard budget under 64 clients, faults and kill -9: the ledger is the history, to the cent
+	$(BIN)/python -m benchmarks.budget
 
 replay: $(DEV)  ## 100,000 random choices, recorded and made again: each must come out alike
 	$(BIN)/python -m benchmarks.replay

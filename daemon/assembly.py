@@ -26,9 +26,11 @@ from daemon.faces.front import Front
 from daemon.faces.vitals import Vitals
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.ledger import Ledger, Moment
+from daemon.limits.till import Till
+from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
-from daemon.relay.checks import Checks
 from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
@@ -36,13 +38,17 @@ from daemon.relay.journal import Witnesses
 from daemon.reloading import Audience, Reload
 from daemon.replay.fingerprint import fingerprint
 from daemon.routing.leases import DispatcherMessage
+from daemon.shadow.copies import Copied
+from daemon.shadow.shadows import Shadows
 from daemon.simulation import Simulation
+from daemon.triage.model import ModelClassifier
 from daemon.version import VERSION
 from probes.canaries import Spent
 from probes.prober import Prober, ProberMessage, ProvidersReplaced, Traffic
 from probes.wire import Wires
 from state.history.recorder import Recorder
 from state.history.rows import RecorderMessage
+from state.history.spending import Spending
 from state.mailbox import Mailbox
 from state.messages import RegistryMessage
 from state.registry import Registry
@@ -56,6 +62,7 @@ _EVIDENCE_WAITING = 10_000
 _ROWS_WAITING = 20_000
 _ANSWERS_WAITING = 1_000
 _ALERTS_WAITING = 100
+_COPIES_WAITING = 32
 
 WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "prober": ("registry",),
@@ -64,7 +71,8 @@ WIRING: Final[Mapping[str, tuple[str, ...]]] = {
     "recorder": (),
     "answers": (),
     "herald": (),
-    "session": ("dispatcher", "registry", "recorder", "answers", "herald"),
+    "shadow": ("dispatcher", "registry", "recorder", "answers", "herald"),
+    "session": ("dispatcher", "registry", "recorder", "answers", "herald", "shadow"),
     "control": ("dispatcher", "registry", "prober", "recorder", "herald"),
 }
 """Who posts to whom. It has no circle, so that full mailboxes cannot deadlock."""
@@ -81,6 +89,7 @@ class Mailboxes:
         self.recorder: Mailbox[RecorderMessage] = Mailbox(_ROWS_WAITING)
         self.answers: Mailbox[AnswerMessage] = Mailbox(_ANSWERS_WAITING)
         self.herald: Mailbox[Alert] = Mailbox(_ALERTS_WAITING)
+        self.shadow: Mailbox[Copied] = Mailbox(_COPIES_WAITING)
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -90,6 +99,8 @@ class Past(msgspec.Struct, frozen=True):
     remembered: Mapping[TargetName, Remembered]
     load: Callable[[], Configuration]
     """Reads the configuration anew. Raises ConfigError where it is invalid."""
+    spending: Spending = Spending()
+    """What the history knows of money."""
     spent: tuple[Spent, ...] = ()
     """What canaries have cost within the last day."""
 
@@ -125,6 +136,7 @@ class Assembly:
         self.rehearsals = Rehearsals()
         self.alarm = Alarm(self._alert_policy, boxes.herald.address, boxes.recorder.address, self.clock)
         self.herald = Herald(boxes.herald, self._alert_policy, time.time, VERSION)
+        self.till = self._till(configuration, past)
         self.desk = LeaseDesk(boxes.dispatcher.address, self.dispatcher)
         luck = random.Random(seed)  # noqa: S311 - jitter
         traffic = Traffic(self.dispatcher.sight, past.spent)
@@ -137,9 +149,24 @@ class Assembly:
             recorder=boxes.recorder.address,
             wires=self.wires,
             metrics=self.metrics,
+            till=self.till,
         )
         self.reload = Reload(past.load, self.in_force, audience, simulation)
+        self.around = self._around()
+        self.shadows = Shadows(boxes.shadow, self.around)
         self.front = self._front()
+
+    def _till(self, configuration: Configuration, past: Past) -> Till:
+        watching = Watching(self.metrics, self.alarm)
+        till = Till(
+            Ledger(configuration.limits),
+            self.boxes.recorder.address,
+            lambda: Moment(self.clock(), time.time()),
+            watching,
+        )
+        till.replace(configuration.limits)
+        till.recall(past.spending)
+        return till
 
     def _alert_policy(self) -> AlertPolicy:
         return self.in_force.configuration.alerts
@@ -147,7 +174,51 @@ class Assembly:
     @property
     def actors(self) -> tuple[Runs, ...]:
         """Everything that has to be started."""
-        return (self.recorder, self.registry, self.dispatcher, self.prober, self.sweep, self.answers, self.herald)
+        return (
+            self.recorder,
+            self.registry,
+            self.dispatcher,
+            self.prober,
+            self.sweep,
+            self.answers,
+            self.herald,
+            self.shadows,
+        )
+
+    def _around(self) -> Callable[[], Surroundings]:
+        gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
+        witnesses = Witnesses(
+            registry=self.boxes.registry.address,
+            recorder=self.boxes.recorder.address,
+            metrics=self.metrics,
+            alarm=self.alarm,
+            clock=self.clock,
+            code=fingerprint(),
+        )
+
+        shelf = Shelf(self.boxes.answers.address, time.time)
+
+        def around() -> Surroundings:
+            providers = self.in_force.configuration.providers
+            forms = self.in_force.forms
+            return Surroundings(
+                self.desk,
+                gear,
+                witnesses,
+                providers,
+                forms,
+                self.rehearsals,
+                shelf,
+                self.curfew,
+                self.till,
+                self.in_force.prices,
+                payers=self.in_force.payers,
+                model=model,
+                shadows=self.boxes.shadow.address,
+            )
+
+        model = ModelClassifier(lambda: self.in_force.routes, around)
+        return around
 
     def _front(self) -> Front:
         stopping = anyio.Event()
@@ -166,37 +237,8 @@ class Assembly:
             tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
         )
         return Front(
-            ClientFace(self.in_force, self._surroundings(), self.clock),
+            ClientFace(self.in_force, self.around, self.clock),
             ControlFace(controls, self.in_force, self.clock),
             Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),
             stopping,
         )
-
-    def _surroundings(self) -> Callable[[], Surroundings]:
-        """Return what gives each new session its surroundings, by the configuration that is then in force."""
-        gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)
-        witnesses = Witnesses(
-            registry=self.boxes.registry.address,
-            recorder=self.boxes.recorder.address,
-            metrics=self.metrics,
-            alarm=self.alarm,
-            clock=self.clock,
-            code=fingerprint(),
-        )
-        shelf, checks = Shelf(self.boxes.answers.address, time.time), Checks()
-
-        def around() -> Surroundings:
-            return Surroundings(
-                desk=self.desk,
-                gear=gear,
-                witnesses=witnesses,
-                providers=self.in_force.configuration.providers,
-                forms=self.in_force.forms,
-                rehearsals=self.rehearsals,
-                shelf=shelf,
-                curfew=self.curfew,
-                prices=self.in_force.prices,
-                checks=checks,
-            )
-
-        return around

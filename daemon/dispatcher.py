@@ -221,8 +221,8 @@ class Dispatcher:
         self._seed += 1
         if query.number == 1:
             self._retries = min(RETRY_RESERVE, self._retries + RETRY_SHARE)
-            if query.workload.strategy == Strategy.ROUND_ROBIN:
-                # Only a request's first attempt is a turn: what comes after it may have other targets, or none left.
+            if query.workload.strategy == Strategy.ROUND_ROBIN and not query.preference.groups:
+                # A turn is a first attempt of a request without preferences: all else may have other targets.
                 self._turns[query.workload.name] = query.workload.targets.index(target) + 1
         elif target == query.last_resort:
             self._retries -= 1.0
@@ -277,6 +277,8 @@ class Dispatcher:
         nowhere = query.last_resort is None and not query.elsewhere
         if nowhere or set(query.workload.targets) <= set(query.tried):
             return NoLeaseReason.EXHAUSTED
+        if query.more_than and not any((place.abilities.context_window or 0) > query.more_than for place in places):
+            return NoLeaseReason.TOO_LONG
         return NoLeaseReason.NO_TARGET
 
     def _next_wake(self) -> float:

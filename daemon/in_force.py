@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from daemon.config.configuration import Configuration
+from daemon.faces.callers import Callers
 from daemon.faces.peers import Operators, resolve_operators
+from daemon.relay.billing import Payers, payers_of
 from daemon.routing.policy import Routes
 from probes.dialects.requests import RequestForm
 
@@ -22,8 +24,10 @@ class InForce:
         self.configuration = configuration
         self.routes: Routes = configuration.routes
         self.prices = {target: place.price for target, place in self.routes.places.items() if place.price is not None}
+        self.payers: Payers = payers_of(self.routes)
         self.forms = {name: RequestForm(provider) for name, provider in configuration.providers.items()}
         self.operators: Operators = resolve_operators(configuration.daemon.operators)
+        self.callers = Callers(resolve_operators(configuration.daemon.speakers), configuration.keys)
         self.stale: tuple[str, ...] = ()
 
     def keep(self, problems: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from daemon.simulation import Simulation, placed
 from daemon.sockets import ListenError
 from probes.canaries import Spent
 from state.history.recollection import Recollection, recollect
+from state.history.spending import recollect_spending
 from state.standing import HealthSnapshot, Standing
 
 __all__ = ["Places", "live", "placed_configuration"]
@@ -84,7 +85,9 @@ async def _live(
     async with anyio.create_task_group() as tasks:
         simulation = Simulation(tasks, random.SystemRandom().getrandbits(32))
         await simulation.follow(configuration.providers.values())
-        assembly = Assembly(configuration, Past(places.history, past.remembered, load, _spent(past)), simulation)
+        spending = recollect_spending(places.history, time.time())
+        past_of = Past(places.history, past.remembered, load, spending, _spent(past))
+        assembly = Assembly(configuration, past_of, simulation)
         for actor in assembly.actors:
             tasks.start_soon(actor.run, name=type(actor).__name__)
         view = await assembly.desk.view()
@@ -136,6 +139,7 @@ async def _end(assembly: Assembly, servers: Servers, notifier: Notifier) -> None
         assembly.curfew.fall()
         with anyio.move_on_after(_LAST_WORDS_S):
             await assembly.front.empty()
+    assembly.shadows.close()
     await servers.close()
     await assembly.wires.aclose()
     with anyio.move_on_after(_FLUSH_S):
@@ -155,6 +159,7 @@ async def _keep_posted(assembly: Assembly, notifier: Notifier) -> None:
     while True:
         view = await assembly.desk.view()
         assembly.alarm.look(view.snapshot)
+        assembly.till.publish()
         notifier.status(_status_line(view.snapshot))
         notifier.alive()
         await anyio.sleep(period)

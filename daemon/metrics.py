@@ -45,6 +45,7 @@ class Metrics:
         )
         self._count_money(registry)
         self._count_second_asks(registry)
+        self._shadows = Counter("fairlead_shadows", "Copies of requests.", ["workload", "outcome"], registry=registry)
         self._degraded = Counter(
             "fairlead_degraded", "Requests given a text in place of an answer.", ["workload", "kind"], registry=registry
         )
@@ -84,6 +85,9 @@ class Metrics:
         self._unpriced = Counter(
             "fairlead_unpriced_attempts", "Attempts whose cost is unknown.", ["target"], registry=registry
         )
+        self._limits = Counter(
+            "fairlead_limits", "Requests that met a limit, and what it did.", ["limit", "outcome"], registry=registry
+        )
         self._cost_child, self._token_child = lru_cache(1024)(cost.labels), lru_cache(1024)(tokens.labels)
 
     def attempted(self, target: TargetName, outcome: Outcome) -> None:
@@ -103,6 +107,10 @@ class Metrics:
         elif cost_usd:
             self._cost_child(target).inc(cost_usd)
 
+    def limited(self, name: str, outcome: str) -> None:
+        """Count a request that met a limit: `refused`, `warned`, or `shadow` where nothing was enforced."""
+        self._limits.labels(name, outcome).inc()
+
     def fell_back(self, row: FallbackRow) -> None:
         """Count a fallback."""
         fault = row.fault.value if row.fault else "unavailable"
@@ -116,8 +124,14 @@ class Metrics:
         """Count a hedge: `won` where its answer was given, `lost` where it was sent for nothing, or `refused`."""
         self._hedges.labels(workload, outcome).inc()
 
+    def shadowed(self, workload: str, outcome: str) -> None:
+        """Count a copy of a request: how it ended, or `dropped` where it was never sent."""
+        self._shadows.labels(workload, outcome).inc()
+
     def ended(self, row: RequestRow, overhead_s: float) -> None:
-        """Count a request."""
+        """Count a request of a client's; what fairlead asks for itself is told by its attempts."""
+        if row.purpose != "client":
+            return
         self._request_child(row.workload, row.outcome).inc()
         self._duration_child(row.workload).observe(row.latency_s)
         if row.degraded in {"static", "cache"}:

@@ -11,6 +11,7 @@ import structlog
 
 from daemon.config.configuration import Configuration
 from daemon.in_force import InForce
+from daemon.limits.till import Till
 from daemon.metrics import Metrics
 from daemon.routing.leases import DispatcherMessage, RoutesReplaced
 from daemon.simulation import Simulation
@@ -35,6 +36,7 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
     recorder: Address[RecorderMessage]
     wires: Wires
     metrics: Metrics
+    till: Till
 
     def tell(self, configuration: Configuration) -> tuple[str, ...]:
         """Post the parts of `configuration` that each actor lives by: health first, so that routes find theirs.
@@ -47,6 +49,7 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
         if not self.prober.post(ProvidersReplaced(providers=tuple(configuration.providers.values()))):
             _log.error("prober_not_told", remedy="it goes on checking the providers of before: reload again")
         self.wires.keep(configuration.providers.values())
+        self.till.replace(configuration.limits)
         self.metrics.reload_succeeded()
         return ()
 

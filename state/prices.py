@@ -75,70 +75,63 @@ def ceiling_of(price: Price, input_tokens: int, output_tokens: int) -> float:
 
     Writing to a cache may cost more than input does, and some tiers more than the usual: the dearest of it is taken.
     """
-    rates = _rates_at(price, input_tokens)
-    dearest = max(rates.input, rates.cached_input, rates.cache_write, rates.cache_write_1h)
+    plain, output, cached, written, hour = _rates_at(price, input_tokens)
     factor = max(1.0, price.priority or 0.0, price.fast or 0.0)
-    return price.per_request + factor * (input_tokens * dearest + output_tokens * rates.output) / _MILLION
+    dearest = max(plain, cached, written, hour)
+    return price.per_request + factor * (input_tokens * dearest + output_tokens * output) / _MILLION
 
 
 def expected_cost(price: Price, input_tokens: float, output_tokens: float) -> float:
     """Return what a request of about so many tokens costs in dollars, where nothing is known of caches and tiers."""
-    rates = _rates_at(price, input_tokens)
-    return price.per_request + (input_tokens * rates.input + output_tokens * rates.output) / _MILLION
+    plain, output, *_ = _rates_at(price, input_tokens)
+    return price.per_request + (input_tokens * plain + output_tokens * output) / _MILLION
 
 
-class _Rates(msgspec.Struct, frozen=True):
-    """Dollars for a million tokens, each known."""
-
-    input: float
-    output: float
-    cached_input: float
-    cache_write: float
-    cache_write_1h: float
+_Rates = tuple[float, float, float, float, float]
+"""Dollars for a million tokens of input, output, cached input, cache writes and those for an hour, each known."""
 
 
 def _tokens_cost(price: Price, usage: Usage, counts: tuple[int, int]) -> float:
     prompt, completion = counts
-    rates = _rates_at(price, prompt)
-    cached, written, written_1h = (
-        usage.cached_tokens or 0,
-        usage.cache_write_tokens or 0,
-        usage.cache_write_1h_tokens or 0,
-    )
-    dollars_per_million = (
-        max(0, prompt - cached - written - written_1h) * rates.input
-        + completion * rates.output
-        + cached * rates.cached_input
-        + written * rates.cache_write
-        + written_1h * rates.cache_write_1h
-    )
-    return dollars_per_million / _MILLION
+    plain, output, cached_rate, write_rate, hour_rate = _rates_at(price, prompt)
+    dollars = completion * output
+    if cached := usage.cached_tokens:
+        dollars += cached * cached_rate
+        prompt -= cached
+    if written := usage.cache_write_tokens:
+        dollars += written * write_rate
+        prompt -= written
+    if hour := usage.cache_write_1h_tokens:
+        dollars += hour * hour_rate
+        prompt -= hour
+    return (dollars + max(0, prompt) * plain) / _MILLION
 
 
 def _rates_at(price: Price, input_tokens: float) -> _Rates:
     """Return the rates of the highest tier that an input of so many tokens reaches."""
-    held: Price | PriceTier = price
-    for tier in sorted(price.tiers, key=lambda each: each.above):
-        if input_tokens > tier.above:
-            held = tier
-    plain = price.input if held.input is None else held.input
-    written = _first(held.cache_write, price.cache_write, plain)
-    return _Rates(
-        input=plain,
-        output=_first(held.output, price.output),
-        cached_input=_first(held.cached_input, price.cached_input, plain),
-        cache_write=written,
-        cache_write_1h=_first(held.cache_write_1h, price.cache_write_1h, written),
-    )
+    tier = _tier_at(price, input_tokens) if price.tiers else None
+    if tier is None:
+        plain, output, cached, written, hour = _written_rates(price)
+    else:
+        pairs = zip(_written_rates(tier), _written_rates(price), strict=True)
+        plain, output, cached, written, hour = (own if own is not None else open_ for own, open_ in pairs)
+    plain = plain or 0.0
+    written = plain if written is None else written
+    return plain, output or 0.0, plain if cached is None else cached, written, written if hour is None else hour
 
 
-def _first(*rates: float | None) -> float:
-    return next((rate for rate in rates if rate is not None), 0.0)
+def _tier_at(price: Price, input_tokens: float) -> PriceTier | None:
+    reached = [tier for tier in price.tiers if input_tokens > tier.above]
+    return max(reached, key=lambda tier: tier.above) if reached else None
+
+
+def _written_rates(rates: Price | PriceTier) -> tuple[float | None, ...]:
+    return rates.input, rates.output, rates.cached_input, rates.cache_write, rates.cache_write_1h
 
 
 def _charges_input(price: Price) -> bool:
     rates = (_rates_at(price, above) for above in (0, *(tier.above + 1 for tier in price.tiers)))
-    return any(rate.input or rate.cached_input or rate.cache_write or rate.cache_write_1h for rate in rates)
+    return any(plain or cached or written or hour for plain, _, cached, written, hour in rates)
 
 
 def _factor(price: Price, tier: str) -> float | None:

@@ -44,9 +44,15 @@ class Alarm:
             self._raise(self._watch.faulted(target, outcome.fault, self._policy(), self._clock()))
 
     def ended(self, row: RequestRow, fell_back: TargetName | None) -> None:
-        """Take in how a request ended, and from where it fell back."""
+        """Take in how a client's request ended, and from where it fell back; nobody waits for any other."""
+        if row.purpose != "client":
+            return
         answered = _answered(row, fell_back)
         self._raise(self._watch.ended(row.workload, answered, self._policy(), self._clock()))
+
+    def budget(self, account: str, message: str) -> None:
+        """Take in that a limit in dollars is used up, or nearly."""
+        self._raise(self._watch.spent(account, message, self._policy(), self._clock()))
 
     def look(self, snapshot: HealthSnapshot) -> None:
         """Take in what probes found out of keys, without a request."""

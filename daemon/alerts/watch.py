@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     TOTAL_FAILURE = "total_failure"
     FALLBACK_RATE = "fallback_rate"
     CREDENTIAL = "credential"
+    BUDGET = "budget"
 
 
 class Answered(StrEnum):
@@ -120,6 +121,10 @@ class Watch:
         """Take in that a target still stands refused; return what is to be told of its key, and count nothing."""
         alert = _of_a_key(target, fault, now)
         return () if alert is None or not self._rested(alert, policy, now) else self._due([alert], policy, now)
+
+    def spent(self, account: str, message: str, policy: AlertPolicy, now: float) -> tuple[Alert, ...]:
+        """Take in that a limit in dollars is used up, or nearly; return what is to be told of it now."""
+        return self._due([Alert(at=now, kind=AlertKind.BUDGET, message=message, subject=account)], policy, now)
 
     def recent(self, policy: AlertPolicy, now: float) -> Mapping[str, Recent]:
         """Return how the requests of each workload ended within the policy's window."""

@@ -28,6 +28,8 @@ _VERBS: Final = {
     "replay": _Verb("replay", "make recorded choices again, and show where the code of now differs"),
     "simulate": _Verb("simulate", "replay the history through another configuration: what would have changed"),
     "events": _Verb("events", "fallbacks, standings, probes, operations and alerts, as they happen"),
+    "costs": _Verb("costs", "what requests cost, by team, user, workload, target or day, and what routing saved"),
+    "review": _Verb("review", "answers that a person is to look at: list, approve, reject"),
     "probe": _Verb("probe", "check a target now"),
     "report": _Verb("report", "tell the daemon how a call of your own went"),
     "drain": _Verb("drain", "stop new requests to a target"),

@@ -14,7 +14,7 @@ from daemon.cli.exits import Exit, VerbFailed
 from daemon.cli.tables import render_table
 from daemon.config.configuration import Configuration
 from daemon.config.load import load
-from daemon.whatif.report import coverage, lines_of, members_of
+from daemon.whatif.report import costs_rest_on, coverage, lines_of, members_of
 from daemon.whatif.rerun import Rerun
 from daemon.whatif.tally import Findings
 from state.durations import parse_duration
@@ -79,3 +79,4 @@ def _told(options: argparse.Namespace, findings: Findings) -> Iterator[str]:
     for name, tally in findings.tables:
         yield f"\n{name}: {tally.requests} requests, {tally.compared} compared"
         yield render_table(("", "RECORDED", "EXPECTED"), list(lines_of(tally)))
+        yield costs_rest_on(tally)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["cell", "render_table"]
+__all__ = ["Dollars", "cell", "render_table"]
+
+
+class Dollars(float):
+    """An amount of money: shown to the millionth, so that points stand below each other."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return it without a sign for its currency."""
+        return f"{float(self):.6f}"
 
 
 def cell(value: object) -> str:
     """Return a value as it stands in a table: `-` where there is none."""
     if value is None or value == "":
         return "-"
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, Dollars):
         return f"{value:.10g}"
     return str(value)
 

@@ -221,7 +221,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     if not port.isdigit() or int(port) > _MOST_PORT or not host:
         raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:4180")
     if not (host in {"localhost", "::1"} or host.startswith("127.")):
-        raise ValueError(f"{text!r} is not loopback; other addresses need client keys, which this version lacks")
+        raise ValueError(f"{text!r} is not loopback, and only this machine is served")
     return ("127.0.0.1" if host == "localhost" else host), int(port)
 
 

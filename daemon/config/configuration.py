@@ -7,13 +7,15 @@ from collections.abc import Mapping
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.limits.caller import Caller
+from daemon.limits.policy import Limits
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from probes.policy import Provider
 from state.durations import Seconds
 from state.policy import HealthPolicy, HistoryPolicy
 from state.targets import TargetName, split_target
 
-__all__ = ["Configuration", "DaemonPolicy"]
+__all__ = ["ClientKey", "Configuration", "DaemonPolicy"]
 
 
 class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,10 +24,22 @@ class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
     listen: tuple[tuple[str, int], ...] | None = None
     """TCP addresses; None where the configuration says nothing."""
     operators: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+    """Who may say for whom a request is, besides root and the daemon's own user."""
     drain_grace: Seconds = Seconds(30)
     max_body: int = 16 * 2**20
     """Bytes of a request's body."""
     log_level: str = "info"
+
+
+class ClientKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes a client over TCP somebody: a key of which only the SHA-256 is known."""
+
+    name: str
+    digest: bytes
+    caller: Caller
+    speaks: bool = False
+    """Whether its holder may say for whom a request is."""
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +48,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     providers: Mapping[str, Provider]
     workloads: Mapping[str, Workload]
     daemon: DaemonPolicy = DaemonPolicy()
+    keys: tuple[ClientKey, ...] = ()
     history: HistoryPolicy = HistoryPolicy()
     alerts: AlertPolicy = AlertPolicy()
+    limits: Limits = Limits()
     source: str = ""
     """The files that it came from, or `environment`, or `demo`."""
     warnings: tuple[str, ...] = ()

@@ -17,13 +17,17 @@ from daemon.config.checks import (
     check_workloads,
     parse_listen,
 )
+from daemon.config.client_keys import STAND_IN_DIGEST, check_keys, client_key
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
 from daemon.config.files import Document, read_files
+from daemon.config.limiting import check_budgets, check_limits
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest, read_struct
 from daemon.config.secrets import SecretProblem, resolve_secret
-from daemon.config.settings import DaemonSettings, FileSettings, ProviderSettings, WorkloadSettings
+from daemon.config.settings import DaemonSettings, FileSettings, KeySettings, ProviderSettings, WorkloadSettings
+from daemon.config.sorting import all_targets, all_tasks, check_sorting, targets_named_beside
+from daemon.limits.policy import BudgetPolicy, LimitPolicy, Limits
 from daemon.routing.policy import Strategy, Workload
 from probes.cascade import CascadePolicy
 from probes.policy import Dialect, Provider, Secret
@@ -35,8 +39,10 @@ __all__ = ["demo_configuration", "load"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "keys": {"sha256": STAND_IN_DIGEST},
     "providers": {"dialect": Dialect.OPENAI, "models": ("unknown",)},
-    "workloads": {"targets": ("unknown/unknown",)},
+    "workloads": {},
+    "limits": {},
 }
 """What takes the place of a required key that is missing or wrong, so that the rest of its table is checked too."""
 _Notes = list[tuple[KeyPath, str]]
@@ -63,12 +69,15 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
         daemon=DaemonPolicy(
             listen=listen,
             operators=settings.daemon.operators,
+            speakers=settings.daemon.speakers,
             drain_grace=settings.daemon.drain_grace,
             max_body=settings.daemon.max_body,
             log_level=settings.daemon.log_level,
         ),
+        keys=tuple(client_key(name, each) for name, each in settings.keys.items()),
         history=settings.history,
         alerts=settings.alerts,
+        limits=Limits(by_name=settings.limits, budgets=settings.budgets),
         source=", ".join(map(str, files)),
         warnings=_lines(document, warnings),
     )
@@ -95,12 +104,22 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     workloads = _read_each(WorkloadSettings, table.get("workloads", {}), "workloads", problems)
     check_providers(providers, problems)
     check_workloads(workloads, problems)
+    check_sorting(workloads, problems)
     _check_references(table.get("workloads"), _served(named), problems)
     alerts = read_struct(AlertPolicy, table.get("alerts", {}), ("alerts",), problems)
     check_alerts(alerts, problems)
+    limits = _read_each(LimitPolicy, table.get("limits", {}), "limits", problems)
+    check_limits(limits, workloads, problems)
+    budgets = read_struct(BudgetPolicy, table.get("budgets", {}), ("budgets",), problems)
+    check_budgets(budgets, problems)
+    keys = _read_each(KeySettings, table.get("keys", {}), "keys", problems)
+    check_keys(keys, problems)
     return FileSettings(
         version=1,
         alerts=alerts,
+        keys=keys,
+        limits=limits,
+        budgets=budgets,
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),
         providers=providers,
         workloads=workloads,
@@ -136,12 +155,16 @@ def _check_references(workloads: object, served: list[str], problems: Problems) 
         problems.add((), "there is no workload; add one as [workloads.NAME] with targets")
         return
     for name, table in workloads.items():
-        targets = table.get("targets") if isinstance(table, Mapping) else None
+        if not isinstance(table, Mapping):
+            continue
+        targets = table.get("targets")
         if isinstance(targets, list) and all(isinstance(target, str) for target in targets):
             check_targets(("workloads", name), targets, served, problems)
-        escalate = table.get("escalate") if isinstance(table, Mapping) else None
-        if isinstance(escalate, str) and escalate and escalate not in served:
-            problems.add(("workloads", name, "escalate"), f"no provider serves {escalate}{nearest(escalate, served)}")
+        elif targets is None and not table.get("tiers"):
+            problems.add(("workloads", name), f"[workloads.{name}] lacks the key targets")
+        for path, target in targets_named_beside(table):
+            if target not in served:
+                problems.add(("workloads", name, *path), f"no provider serves {target}{nearest(target, served)}")
 
 
 def _served(providers: object) -> list[str]:
@@ -202,10 +225,9 @@ def _provider(name: str, settings: ProviderSettings, key: Secret) -> Provider:
 
 def _workload(name: str, settings: WorkloadSettings) -> Workload:
     shared = {field: getattr(settings, field) for field in settings.__struct_fields__ if field != "compatibility"}
-    targets = tuple(TargetName(target) for target in settings.targets)
-    escalate = TargetName(settings.escalate) if settings.escalate else None
-    cascade = settings.cascade or (CascadePolicy() if settings.strategy == Strategy.CASCADE else None)
-    return Workload(**{**shared, "name": name, "targets": targets, "escalate": escalate, "cascade": cascade})
+    shared["escalate"] = TargetName(settings.escalate) if settings.escalate else None
+    shared["cascade"] = settings.cascade or (CascadePolicy() if settings.strategy == Strategy.CASCADE else None)
+    return Workload(**{**shared, "name": name, "targets": all_targets(settings), "tasks": all_tasks(settings)})
 
 
 def _lines(document: Document, notes: _Notes) -> tuple[str, ...]:

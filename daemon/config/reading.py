@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from types import MappingProxyType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -44,12 +44,19 @@ def read_struct(
 ) -> T:
     """Return `table` as `kind`, every problem in it noted.
 
-    What is wrong or lacking is replaced by its default, or from `stand_ins`, so that the rest can still be checked.
+    What is wrong or lacking is replaced by its default, or from `stand_ins`, so that the rest can still be checked:
+    `stand_ins` has something for every key that must be there.
     """
+    return kind(**_values(kind, table, path, problems, stand_ins))
+
+
+def _values(
+    kind: type[msgspec.Struct], table: object, path: KeyPath, problems: Problems, stand_ins: Mapping[str, Any]
+) -> dict[str, Any]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     if not isinstance(table, Mapping):
         problems.add(path, f"{_named(path)} must be a table")
-        return kind(**stand_ins)
+        return dict(stand_ins)
     for unknown in [key for key in table if key not in fields]:
         problems.add((*path, unknown), f"unknown key {unknown}{nearest(unknown, fields)}")
     values: dict[str, Any] = {}
@@ -60,13 +67,13 @@ def read_struct(
                 values[field.name] = value
         elif field.required:
             problems.add(path, f"{_named(path)} lacks the key {key}")
-    return kind(**{**stand_ins, **values})
+    return {**stand_ins, **values}
 
 
 def _read(kind: Any, value: object, path: KeyPath, problems: Problems) -> Any:
     """Return `value` as `kind`, UNSET where it is not."""
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return read_struct(kind, value, path, problems)
+    if (struct := _struct_in(kind)) is not None:
+        return _read_part(struct, value, path, problems)
     if get_origin(kind) is tuple and isinstance(value, list):
         items = tuple(_read(get_args(kind)[0], item, path, problems) for item in value)
         return msgspec.UNSET if msgspec.UNSET in items else items
@@ -87,6 +94,20 @@ def _read_plain(kind: Any, value: object, path: KeyPath, problems: Problems) -> 
     except msgspec.ValidationError as error:
         problems.add(path, _in_words(kind, value, path, error))
         return msgspec.UNSET
+
+
+def _read_part(kind: type[msgspec.Struct], value: object, path: KeyPath, problems: Problems) -> Any:
+    """Return a table within a table as `kind`, UNSET where something that must be there is not."""
+    values = _values(kind, value, path, problems, {})
+    required = {field.name for field in msgspec.structs.fields(kind) if field.required}
+    return kind(**values) if required <= values.keys() else msgspec.UNSET
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the struct that `kind` is, or would be if it were not None; None for all else."""
+    parts = get_args(kind) if get_origin(kind) in {UnionType, Union} else (kind,)
+    structs = [part for part in parts if isinstance(part, type) and issubclass(part, msgspec.Struct)]
+    return structs[0] if structs else None
 
 
 def _in_words(kind: Any, value: object, path: KeyPath, error: msgspec.ValidationError) -> str:

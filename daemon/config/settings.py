@@ -8,7 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.limits.policy import BudgetPolicy, LimitPolicy
 from daemon.routing.policy import DegradedPolicy, MaxPrice, Strategy, StreamFloor, StreamRecovery
+from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
 from probes.cascade import CascadePolicy
 from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
 from state.durations import Seconds, parse_duration
@@ -20,6 +22,7 @@ from state.sizes import ByteSize, parse_size
 __all__ = [
     "DaemonSettings",
     "FileSettings",
+    "KeySettings",
     "ProviderSettings",
     "WorkloadSettings",
     "decode_special",
@@ -48,9 +51,20 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     listen: tuple[str, ...] | None = None
     operators: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
     drain_grace: Seconds = Seconds(30)
     max_body: ByteSize = ByteSize(16 * 2**20)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[keys.NAME]`: who a client is that shows a key over TCP. The key itself is not in the file."""
+
+    sha256: str
+    user: str = ""
+    """NAME where it is left out."""
+    team: str = ""
+    speaks: bool = False
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,7 +91,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[workloads.NAME]`."""
 
-    targets: tuple[str, ...]
+    targets: tuple[str, ...] = ()
+    """May be left out where `tiers` name them."""
     strategy: str = Strategy.LOWEST_LATENCY.value
     weights: tuple[float, ...] = ()
     default: bool = False
@@ -96,6 +111,15 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
+    over_max_input: OverMaxInput = OverMaxInput.REFUSE
+    require_human_review: bool = False
+    tiers: Tiers | None = None
+    classifier: Classifier = Classifier.HEURISTIC
+    classifier_workload: str = ""
+    classifier_deadline: Seconds = Seconds(0.8)
+    tasks: tuple[Task, ...] = ()
+    canary: Canary | None = None
+    shadow: Shadow | None = None
     max_price: MaxPrice | None = None
     seconds_per_dollar: float | None = None
     cross_billing: bool = False
@@ -109,8 +133,11 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     version: Literal[1]
     daemon: DaemonSettings = DaemonSettings()
+    keys: dict[str, KeySettings] = msgspec.field(default_factory=dict)
     providers: dict[str, ProviderSettings] = msgspec.field(default_factory=dict)
     workloads: dict[str, WorkloadSettings] = msgspec.field(default_factory=dict)
     health: HealthPolicy = HealthPolicy()
     history: HistoryPolicy = HistoryPolicy()
     alerts: AlertPolicy = AlertPolicy()
+    limits: dict[str, LimitPolicy] = msgspec.field(default_factory=dict)
+    budgets: BudgetPolicy = BudgetPolicy()

@@ -18,17 +18,23 @@ from state.history.inspection import ResultTable, query
 __all__ = ["explained"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_LAST: Final = "SELECT request_id FROM request ORDER BY id DESC LIMIT 1"
+_LAST: Final = "SELECT request_id FROM request WHERE purpose = 'client' ORDER BY id DESC LIMIT 1"
 _PARTS: Final = {
     "request": "SELECT at, request_id, workload, primary_target, served_by, attempts, outcome, fault, status, "
-    "degraded, streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cost_usd, team, user, "
-    "client_retry FROM request WHERE request_id = '{}' LIMIT 1",
+    "degraded, streamed, first_byte_ms, latency_ms, prompt_tokens, completion_tokens, cached_tokens, cost_usd, "
+    "best_usd, team, user, purpose, label, client_retry FROM request WHERE request_id = '{}' LIMIT 1",
     "decisions": "SELECT number, chosen, strategy, reason, candidates, sampled_of FROM decision "
     "WHERE request_id = '{}' ORDER BY id",
     "attempts": "SELECT at, number, target, outcome, fault, blame, status, reason, first_byte_ms, latency_ms, "
-    "retry_after_ms, hedge FROM attempt WHERE request_id = '{}' ORDER BY id",
-    "fallbacks": "SELECT at, from_target, to_target, fault, status, reason, after_ms FROM fallback "
+    "retry_after_ms, hedge, prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, cost_usd, "
+    "cost_estimated FROM attempt WHERE request_id = '{}' ORDER BY id",
+    "fallbacks": "SELECT at, from_target, to_target, fault, status, reason, after_ms, cost_usd FROM fallback "
     "WHERE request_id = '{}' ORDER BY id",
+    "comparisons": "SELECT shadow_request_id, shadow_target, shadow_outcome, latency_ms, shadow_latency_ms, cost_usd, "
+    "shadow_cost_usd, length, shadow_length, refused, shadow_refused FROM comparison "
+    "WHERE request_id = '{}' ORDER BY id",
+    "reviews": "SELECT review.at, sha256, verdict, verdict.at AS decided_at, by, reason "
+    "FROM review LEFT JOIN verdict USING (request_id) WHERE request_id = '{}'",
 }
 
 

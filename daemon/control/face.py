@@ -19,13 +19,14 @@ from daemon.control.operating import (
     Controls,
     Operating,
     Problem,
-    caller_of,
     existing_target,
     json_body,
     problem,
 )
 from daemon.control.previewing import previewed
 from daemon.control.reporting import Report, Reporting
+from daemon.control.reviewing import Look, Reviewing
+from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import RefusalKind, problem_body
 from daemon.in_force import InForce
 from state.errors import HistoryError
@@ -53,6 +54,7 @@ class ControlFace:
         self._in_force = in_force
         self._clock = clock
         self._eventing = Eventing(controls.tail)
+        self._reviewing = Reviewing(controls.recorder, controls.tail.path, clock)
         self._reporting = Reporting(controls.registry, controls.recorder, controls.alarm, clock)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -76,9 +78,12 @@ class ControlFace:
                 answer = await self._sql(await json_body(request, _Sql))
             case "POST", ["report"]:
                 report = await json_body(request, Report)
-                answer = self._reporting.take(report, caller_of(request), await self._controls.desk.view())
+                answer = self._reporting.take(report, peer_behind(request), await self._controls.desk.view())
             case "POST", ["mock-fault"]:
                 answer = await self._operating.rehearse(request)
+            case "POST", ["reviews", request_id]:
+                peer = self._operating.operator(request)
+                answer = await self._reviewing.decide(request_id, await json_body(request, Look), peer)
             case "POST", ["reload"]:
                 answer = await self._operating.reload(request)
             case "POST", ["targets", provider, *model, verb] if verb in VERBS:
@@ -91,7 +96,7 @@ class ControlFace:
                 RefusalKind.NOT_FOUND,
                 f"There is no {request.method} {request.path}. Under /fairlead/v1/ there are GET status, targets, "
                 "targets/{provider}/{model}, workloads, route?workload=W, explain/{request_id}, events; POST sql, "
-                "report, mock-fault, reload and targets/{provider}/{model}/drain, /resume, /probe.",
+                "report, mock-fault, reload, reviews/{request_id}, targets/{provider}/{model}/drain, /resume, /probe.",
             )
         return answer
 
@@ -140,7 +145,8 @@ class ControlFace:
         query = previewed(request.rel_url.query, self._in_force.routes)
         view = await self._controls.desk.view()
         choice = await self._controls.desk.preview(query)
-        return picture.route_picture(choice, view, picture.base_urls(self._in_force))
+        shown = picture.route_picture(choice, view, picture.base_urls(self._in_force))
+        return {**shown, "label": query.preference.label or None, "why": query.preference.why or None}
 
     async def _flushed(self) -> None:
         """Let what has just happened reach the file: whoever asks wants to see it."""

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from daemon.alerts.alarm import Alarm
-from daemon.faces.peers import Peer, peer_of
+from daemon.faces.peers import Peer, peer_behind
 from daemon.faces.refusals import Refusal, RefusalKind
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
@@ -27,7 +27,7 @@ from state.messages import DrainRequested, RegistryMessage, ResumeRequested
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName
 
-__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "caller_of", "existing_target", "json_body", "problem"]
+__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "existing_target", "json_body", "problem"]
 
 T = TypeVar("T")
 _UNREHEARSED: Final = frozenset({Fault.CANCELLED, Fault.INVALID_REQUEST, Fault.CUT})
@@ -101,7 +101,7 @@ class Operating:
 
     async def reload(self, request: web.BaseRequest) -> dict[str, Any]:
         """Swap the configuration for the one on disk. Raises Problem where that one is invalid."""
-        problems = await self._controls.reload(self._operator(request).name)
+        problems = await self._controls.reload(self.operator(request).name)
         if problems:
             message = "The new configuration is invalid and was not put in force; the old one still is."
             raise Problem(Refusal(kind=RefusalKind.INVALID_CONFIGURATION, message=message, problems=problems))
@@ -109,7 +109,7 @@ class Operating:
 
     async def rehearse(self, request: web.BaseRequest) -> dict[str, Any]:
         """Order a fault for the next requests of a workload. Raises Problem where that may or can not be."""
-        peer = self._operator(request)
+        peer = self.operator(request)
         asked = await json_body(request, _Rehearse)
         workload = self._in_force.routes.workloads.get(asked.workload)
         if workload is None:
@@ -138,7 +138,7 @@ class Operating:
 
     async def operate(self, request: web.BaseRequest, verb: str, target: TargetName) -> dict[str, Any]:
         """Drain, resume or probe `target`. Raises Problem where the caller may not."""
-        peer = self._operator(request)
+        peer = self.operator(request)
         match verb:
             case "drain":
                 return await self._drain(target, peer, await json_body(request, _Drain))
@@ -178,8 +178,9 @@ class Operating:
             "latency_ms": round(outcome.latency_s * 1e3, 1) if outcome else None,
         }
 
-    def _operator(self, request: web.BaseRequest) -> Peer:
-        peer = caller_of(request)
+    def operator(self, request: web.BaseRequest) -> Peer:
+        """Return who asks. Raises Problem where that is nobody who may operate."""
+        peer = peer_behind(request)
         if peer is None:
             raise problem(RefusalKind.NOT_OPERATOR, "Operating is possible over the Unix socket only, not over TCP.")
         if not self._in_force.operators.admit(peer):
@@ -194,12 +195,6 @@ class Operating:
 def problem(kind: RefusalKind, message: str) -> Problem:
     """Return the exception that answers with a refusal."""
     return Problem(Refusal(kind=kind, message=message))
-
-
-def caller_of(request: web.BaseRequest) -> Peer | None:
-    """Return who made the request, None where it came over TCP."""
-    connection = request.transport.get_extra_info("socket") if request.transport else None
-    return None if connection is None else peer_of(connection)
 
 
 def existing_target(view: DispatcherView, provider: str, model: str) -> TargetName:

@@ -12,6 +12,7 @@ from daemon.relay.refusing import too_long
 from daemon.routing.leases import RouteQuery
 from daemon.routing.naming import UnknownModel, resolve
 from daemon.routing.policy import Routes, Workload
+from daemon.routing.sorting.again import unseen
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface, speaks
 
@@ -38,7 +39,14 @@ def previewed(asked: Mapping[str, str], routes: Routes) -> RouteQuery:
         surface=_surface(asked.get("surface"), workload, routes),
         fallback_on=workload.fallback_on,
         needs=Needs(prompt_tokens + max_tokens),
+        more_than=_over(workload, prompt_tokens),
+        preference=unseen(workload),
     )
+
+
+def _over(workload: Workload, prompt_tokens: int) -> int:
+    most = workload.max_input_tokens
+    return prompt_tokens if most is not None and prompt_tokens > most else 0
 
 
 def _unknown(model: UnknownModel, routes: Routes) -> str:

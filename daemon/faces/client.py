@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping
-from itertools import count
 
 from aiohttp import ClientConnectionResetError, ClientPayloadError, web
 
 from daemon.degraded.keys import Asker
+from daemon.faces.callers import asker_of
 from daemon.faces.patience import said_by_sdk
-from daemon.faces.peers import peer_of
+from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
 from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
 from daemon.relay.envelope import EnvelopeProblem, read_envelope
 from daemon.relay.gear import Surroundings
-from daemon.relay.session import Session
+from daemon.relay.request_ids import new_request_id
+from daemon.relay.serving import served
 from daemon.routing.naming import UnknownModel, known_names, resolve
 from probes.dialects.shapes import ModelEntry, models_body
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.history.charges import Charged
 
-__all__ = ["REQUEST_ID", "ClientFace", "new_request_id"]
+__all__ = ["REQUEST_ID", "ClientFace"]
 
 REQUEST_ID = web.RequestKey("request_id", str)
 """Under which a request carries its id, for whoever must answer it after all."""
 
 _OWN_HEADERS = frozenset({"content-encoding"})
 """The server has already undone a request's compression."""
-_PROCESS = secrets.token_hex(6)
-_SERIAL = count(1)
 _MILLISECONDS = re.compile(r"[1-9][0-9]{0,11}")
 _YES = frozenset({"1", "true", "yes"})
-
-
-def new_request_id() -> str:
-    """Return an id that no other request has; those of one process sort by age, which keeps indexes cheap."""
-    return f"req_{_PROCESS}{next(_SERIAL):012x}"
 
 
 class ClientFace:
@@ -61,7 +54,7 @@ class ClientFace:
             return _refused(call, surface.dialect, request_id)
         client = _HttpClient(request)
         try:
-            answer = await Session(call, self._around()).run(client)
+            answer = await served(call, client, self._around())
         except ClientLeft:
             return client.response or web.Response(status=499)
         if answer is None:
@@ -99,6 +92,9 @@ class ClientFace:
         if isinstance(envelope, EnvelopeProblem):
             return Refusal(kind=RefusalKind.INVALID_BODY, message=envelope.message)
         headers = request.headers
+        caller = self._in_force.callers.identify(peer_behind(request), headers)
+        if isinstance(caller, Refusal):
+            return caller
         wanted = headers.get("fairlead-workload")
         workload = resolve(wanted or envelope.model, self._in_force.routes)
         if isinstance(workload, UnknownModel):
@@ -124,19 +120,9 @@ class ClientFace:
             patience_s=sdk.read_s if streamed else min(sdk.read_s, sdk.whole_s),
             client_retry=sdk.retry,
             max_tokens=envelope.limit,
-            charged=Charged(workload=workload.name),
-            asker=self._asker(request) if workload.degraded.mode == "cache" else Asker(),
-        )
-
-    def _asker(self, request: web.BaseRequest) -> Asker:
-        connection = request.transport.get_extra_info("socket") if request.transport else None
-        peer = peer_of(connection) if connection is not None else None
-        headers = request.headers
-        return Asker(
-            uid=peer.uid if peer else None,
-            team=headers.get("fairlead-team", ""),
-            user=headers.get("fairlead-user", ""),
-            credential=(headers.get("authorization", ""), headers.get("x-api-key", "")),
+            caller=caller,
+            charged=Charged(workload.name, caller.team, caller.user),
+            asker=asker_of(caller, headers) if workload.degraded.mode == "cache" else Asker(),
         )
 
 

@@ -10,9 +10,10 @@ import structlog
 from aiohttp import web
 
 from daemon.control.face import ControlFace
-from daemon.faces.client import REQUEST_ID, ClientFace, new_request_id
+from daemon.faces.client import REQUEST_ID, ClientFace
 from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body
 from daemon.faces.vitals import Vitals
+from daemon.relay.request_ids import new_request_id
 from probes.policy import Dialect
 from probes.surfaces import Surface
 

@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, and whether they may operate."""
+"""Who is at the other end of a Unix socket, and whether they are among those whom the configuration names."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import socket
 import struct
 
 import msgspec
+from aiohttp import web
 
-__all__ = ["Operators", "Peer", "peer_of", "resolve_operators"]
+__all__ = ["Operators", "Peer", "group_name", "peer_behind", "peer_of", "resolve_operators", "user_name"]
 
-_UCRED = struct.Struct("3i")
+_UCRED = struct.Struct("iII")
+"""A process is a signed number, a user and a group are not."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -25,20 +27,17 @@ class Peer(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The user's name, or `uid 1234` where it has none."""
-        try:
-            return pwd.getpwuid(self.uid).pw_name
-        except KeyError:
-            return f"uid {self.uid}"
+        return user_name(self.uid)
 
 
 class Operators(msgspec.Struct, frozen=True):
-    """The user and group numbers that may operate, besides root and the daemon's own user."""
+    """The user and group numbers that may operate, or speak for others, besides root and the daemon's own user."""
 
     uids: frozenset[int] = frozenset()
     gids: frozenset[int] = frozenset()
 
     def admit(self, peer: Peer) -> bool:
-        """Return whether `peer` may drain, resume, probe and reload."""
+        """Return whether `peer` is one of them."""
         return peer.uid in {0, os.geteuid()} or peer.uid in self.uids or peer.gid in self.gids
 
 
@@ -50,8 +49,30 @@ def peer_of(connection: socket.socket) -> Peer | None:
     return Peer(*_UCRED.unpack(raw))
 
 
+def peer_behind(request: web.BaseRequest) -> Peer | None:
+    """Return who opened the connection that `request` came over, None where it is not a Unix socket."""
+    connection = request.transport.get_extra_info("socket") if request.transport else None
+    return None if connection is None else peer_of(connection)
+
+
+def user_name(uid: int) -> str:
+    """Return the user's name, or `uid 1234` where it has none. A directory service may take its time for it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def group_name(gid: int) -> str:
+    """Return the group's name, or `gid 1234` where it has none. A directory service may take its time for it."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return f"gid {gid}"
+
+
 def resolve_operators(names: tuple[str, ...]) -> Operators:
-    """Look up `operators` of the configuration: users by name, groups as `@name`, members included.
+    """Look up `operators` or `speakers` of the configuration: users by name, groups as `@name`, members included.
 
     Names that the system does not know admit nobody. Looked up when the configuration is loaded, never on a request,
     since a directory service may take its time.

@@ -42,10 +42,14 @@ class RefusalKind(StrEnum):
     QUEUE_FULL = "queue_full"
     EXHAUSTED = "targets_exhausted"
     DEADLINE = "deadline_exceeded"
+    LIMITED = "rate_limit_exceeded"
+    BUDGET = "budget_exceeded"
     STOPPING = "stopping"
     FORBIDDEN = "forbidden"
     NOT_OPERATOR = "not_operator"
+    NOT_SPEAKER = "not_speaker"
     NOT_FOUND = "not_found"
+    DECIDED = "already_decided"
     METHOD = "method_not_allowed"
     INVALID_REQUEST = "invalid_request"
     HISTORY = "history_unavailable"
@@ -71,11 +75,15 @@ _RULES: Final = {
     RefusalKind.NO_TARGET: _Rule(503, "No target is available", _OURS),
     RefusalKind.QUEUE_FULL: _Rule(503, "Too many requests are waiting", _OURS),
     RefusalKind.EXHAUSTED: _Rule(503, "Every target failed", "upstream_error"),
+    RefusalKind.LIMITED: _Rule(429, "A limit is reached", "rate_limit_error"),
+    RefusalKind.BUDGET: _Rule(429, "A budget is used up", "rate_limit_error"),
     RefusalKind.DEADLINE: _Rule(504, "The request's own deadline passed", _OURS),
     RefusalKind.STOPPING: _Rule(503, "The daemon is stopping", _OURS),
     RefusalKind.FORBIDDEN: _Rule(403, "Not allowed from there", _INVALID),
     RefusalKind.NOT_OPERATOR: _Rule(403, "Only operators may do this", _INVALID),
+    RefusalKind.NOT_SPEAKER: _Rule(403, "Only speakers may do this", _INVALID),
     RefusalKind.NOT_FOUND: _Rule(404, "There is nothing here", _INVALID),
+    RefusalKind.DECIDED: _Rule(409, "Somebody has decided already", _INVALID),
     RefusalKind.METHOD: _Rule(405, "Another method is needed", _INVALID),
     RefusalKind.INVALID_REQUEST: _Rule(400, "The request does not fit", _INVALID),
     RefusalKind.HISTORY: _Rule(503, "The history cannot be read now", _OURS),
@@ -83,7 +91,7 @@ _RULES: Final = {
     RefusalKind.INVALID_CONFIGURATION: _Rule(422, "The configuration is invalid", _INVALID),
 }
 
-_FINAL: Final = frozenset({RefusalKind.EXHAUSTED, RefusalKind.DEADLINE})
+_FINAL: Final = frozenset({RefusalKind.EXHAUSTED, RefusalKind.DEADLINE, RefusalKind.BUDGET})
 """What the client's SDK would repeat by its status, and to no use."""
 
 FAULT_STATUS: Final = {

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
 from state.faults import Fault
 from state.outcome import Outcome, Usage, Work
@@ -38,10 +37,12 @@ class Bill:
         self._input_tokens = input_tokens
         self._work = work
         self._by_target: dict[TargetName, float | None] = {}
+        self._usage = Usage()
 
     def charge(self, target: TargetName, outcome: Outcome) -> Cost:
         """Add an attempt and return what it cost."""
         cost = Cost() if self._work is Work.COUNT else self._cost(target, outcome)
+        self._usage = self._usage.plus(outcome.usage)
         before = self._by_target.get(target, _FREE)
         self._by_target[target] = None if before is None or cost.usd is None else before + cost.usd
         return cost
@@ -56,6 +57,12 @@ class Bill:
         costs = list(self._by_target.values())
         known = [cost for cost in costs if cost is not None]
         return sum(known) if costs and len(known) == len(costs) else None
+
+    @property
+    def tokens(self) -> int | None:
+        """How many tokens all attempts took, None where nobody counted."""
+        prompt, completion = self._usage.prompt_tokens, self._usage.completion_tokens
+        return None if prompt is None and completion is None else (prompt or 0) + (completion or 0)
 
     def costliest_usd(self, targets: Sequence[TargetName], usage: Usage) -> float | None:
         """Return what the same tokens cost at the costliest of `targets`, None where no price or no count is known."""
@@ -78,11 +85,7 @@ def cost_of_attempt(price: Price | None, outcome: Outcome, input_tokens: int) ->
         return Cost()
     if price is None:
         return Cost(None)
-    if counted:
-        # What a provider counts at a stream's beginning is not what it had said when it was interrupted.
-        untold = interrupted and outcome.said > (outcome.usage.completion_tokens or 0)
-        usage = replace(outcome.usage, completion_tokens=round(outcome.said)) if untold else outcome.usage
-        if (usd := cost_of(price, usage)) is not None:
-            return Cost(usd, estimated=untold)
-    said = max(outcome.said, float(outcome.tokens or 0))
+    if counted and not outcome.said and (usd := cost_of(price, outcome.usage)) is not None:
+        return Cost(usd)
+    said = max(outcome.said, float(outcome.tokens or 0), float(outcome.usage.completion_tokens or 0))
     return Cost(expected_cost(price, outcome.usage.prompt_tokens or input_tokens, said), estimated=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from daemon.degraded.keys import Asker
+from daemon.limits.caller import Caller
 from daemon.routing.policy import StreamRecovery, Workload
 from probes.surfaces import Surface
 from state.history.charges import Charged
@@ -26,6 +27,8 @@ __all__ = [
     "Wanting",
     "Whole",
 ]
+
+_INVALID: Final = (400, 422)
 
 
 class ClientLeft(Exception):
@@ -56,6 +59,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
     max_tokens: int | None = None
     """How many tokens the answer may have, where the request says so."""
+    caller: Caller = Caller()
+    """Who it is counted for."""
     charged: Charged = Charged()
     """Who pays for it."""
     asker: Asker = Asker()
@@ -126,6 +131,10 @@ class Failed(msgspec.Struct, frozen=True):
     """The provider's own error, to be passed on where it is the client's to read."""
     repeatable: bool = False
     """Whether the same target may be asked once more, by what was seen of this attempt."""
+
+    def refuses(self, member: str) -> bool:
+        """Return whether the provider refused the request for one of its members, by that member's name."""
+        return self.status in _INVALID and member.encode() in self.body
 
 
 Give = Callable[[Client], Awaitable[Streamed]]

@@ -11,12 +11,15 @@ import anyio
 from msgspec.structs import replace
 
 from daemon.rehearsals import Rehearsal
+from daemon.relay.billing import NOBODY_IN_PARTICULAR, Payers, payer
 from daemon.relay.calls import Broken, ClientCall, Failed, Streamed
 from daemon.relay.refusing import Tried
 from daemon.routing.cascading import costlier
 from daemon.routing.chain import Onward, Situation, Stop, next_step
-from daemon.routing.leases import Candidate, Lease, RouteQuery, UnderWay
+from daemon.routing.leases import Candidate, Lease, Preference, RouteQuery, UnderWay
 from daemon.routing.policy import StreamRecovery
+from daemon.routing.sorting.drawing import routed
+from daemon.routing.sorting.policy import OverMaxInput
 from probes.dialects.continuing import continued_body
 from probes.dialects.needs import Needs, estimated_tokens, needs_of
 from probes.dialects.texts import TextSoFar
@@ -41,12 +44,22 @@ class Course:
     """The attempts of one request, and what may come next. Owned by its session."""
 
     def __init__(
-        self, call: ClientCall, clock: Callable[[], float], prices: Mapping[TargetName, Price] = _NO_PRICES
+        self,
+        call: ClientCall,
+        clock: Callable[[], float],
+        payers: Payers = NOBODY_IN_PARTICULAR,
+        prices: Mapping[TargetName, Price] = _NO_PRICES,
     ) -> None:
-        """Start where nothing has been tried; `prices` tell who is costlier, where the workload is a cascade."""
+        """Start where nothing has been tried.
+
+        `payers` are the accounts that pay for targets; `prices` tell who is costlier, where the workload is a cascade.
+        """
         self.call = call
         self._clock = clock
+        self._payers = payers
         self._prices = prices
+        self.preference = Preference()
+        """Which targets suit the request by what it is."""
         self.answer_tokens = 0.0
         """How long the answer is expected to be."""
         self.tried: list[Tried] = []
@@ -62,7 +75,9 @@ class Course:
         self.stronger: tuple[TargetName, ...] | None = None
         """Whom the workload escalates to, once that is what is left; empty where they have failed too."""
         self._onward: Onward | None = None
-        self._more_than = 0
+        self.frugal = False
+        """Whether a limit wants it at the cheapest target."""
+        self._more_than = self._over_max_input
         self._outrun: set[TargetName] = set()
         """Who lost a race: tried, and still good for more."""
         self._racing = 0
@@ -133,12 +148,12 @@ class Course:
     def stronger_than(self, origin: TargetName) -> tuple[TargetName, ...]:
         """Return who is to better an answer of `origin`, and has not been tried: nobody where the workload wants none.
 
-        In a cascade that is everybody costlier, else the one that the workload names.
+        In a cascade that is everybody costlier, unless money is short; else the one that the workload names.
         """
         workload = self.call.workload
         tried = {target for target, _ in self.tried}
         if workload.cascade is not None:
-            if not self.call.surface.generates:
+            if not self.call.surface.generates or self.frugal:
                 return ()
             tokens = (self.tokens, self.answer_tokens)
             left = [target for target in workload.targets if target not in tried]
@@ -153,7 +168,7 @@ class Course:
         return self.escalation(self.stronger, self.last_failure.outcome.reason)
 
     def _query(self) -> RouteQuery:
-        workload, onward = self.call.workload, self._onward
+        workload, onward = routed(self.call.workload, self.preference), self._onward
         again = self.tried[-1][0] if onward is not None and onward.again and not self.continued else None
         return RouteQuery(
             request_id=self.call.request_id,
@@ -171,13 +186,18 @@ class Course:
             streamed=self.call.streamed,
             may_hedge=self.may_hedge,
             tokens=self.tokens,
+            preference=self.preference,
+            billing=payer(self.call, self.preference, self.tried, self._payers),
+            frugal=self.frugal,
         )
 
     def hedge(self, own: Candidate, since: float) -> RouteQuery:
         """Return the question for a second target beside `own`, which has been asked at `since` and says nothing."""
         self._racing = 1
         under_way = UnderWay(own, since)
-        return replace(self._query(), number=2, tried=(own.target,), may_hedge=False, hedges=under_way)
+        billing = payer(self.call, self.preference, [(own.target, Outcome())], self._payers)
+        again = replace(self._query(), billing=billing)
+        return replace(again, number=2, tried=(own.target,), may_hedge=False, hedges=under_way)
 
     def raced(self, tried: list[Tried], winner: TargetName | None) -> None:
         """Take in the attempts of a race, the one that tells last; those that `winner` outran may be asked again."""
@@ -244,6 +264,14 @@ class Course:
         if self.call.choosy or (len(body) > _LONG_BYTES and _MEDIA in body):
             return self.needs.tokens
         return estimated_tokens(body)
+
+    @property
+    def _over_max_input(self) -> int:
+        """How many tokens the request has, where that is more than it may and a larger window is wanted; else 0."""
+        workload = self.call.workload
+        if workload.max_input_tokens is None or workload.over_max_input is not OverMaxInput.LARGER:
+            return 0
+        return self.needs.tokens if self.needs.tokens > workload.max_input_tokens else 0
 
     @property
     def _deadline(self) -> float:

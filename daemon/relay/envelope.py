@@ -1,4 +1,4 @@
-"""What routing reads of a request's body, and the one thing it may change in it: the model's name.
+"""What routing reads of a request's body, and the two things it may change in it: the model's name, the wish for usage.
 
 Everything else stays the bytes that the client sent: nothing is reordered, rewritten or dropped.
 """
@@ -6,15 +6,22 @@ Everything else stays the bytes that the client sent: nothing is reordered, rewr
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
-__all__ = ["Envelope", "EnvelopeProblem", "read_envelope", "with_model"]
+__all__ = ["Envelope", "EnvelopeProblem", "read_envelope", "with_model", "with_usage"]
 
 _KEY = b'"model"'
 _KEY_AND_VALUE = re.compile(rb'"model"\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")')
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
-_VALUE = re.compile(rb'\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL)
+_COLON = re.compile(rb"\s*:\s*")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_OPTIONS = b'"stream_options"'
+_INCLUDE = b'"include_usage"'
+_TRUE = b"true"
+_WISH = b"{" + _INCLUDE + b":" + _TRUE + b"}"
+_NULL = b"null"
 
 
 _ABSENT = msgspec.Raw(b"")
@@ -78,6 +85,42 @@ def with_model(body: bytes, model: str) -> bytes:
     return b"".join(pieces)
 
 
+def with_usage(body: bytes) -> bytes | None:
+    """Return `body` with the wish that the stream tells its usage, every other byte as it was.
+
+    `body` has passed `read_envelope`. None where it has that wish already, or one that cannot be read.
+    """
+    if _OPTIONS not in body and b"\\u" not in body:
+        return _with_first(body, _OPTIONS + b":" + _WISH)
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    options = bytes(members.get("stream_options", msgspec.Raw(_NULL)))
+    if options == _NULL:
+        return _with_member(body, _OPTIONS, _WISH)
+    if not options.startswith(b"{"):
+        return None
+    wish = msgspec.json.decode(options, type=dict[str, msgspec.Raw]).get("include_usage", msgspec.Raw(_NULL))
+    return None if bytes(wish) == _TRUE else _with_member(body, _OPTIONS, _with_member(options, _INCLUDE, _TRUE))
+
+
+def _with_member(text: bytes, key: bytes, value: bytes) -> bytes:
+    """Return the object in `text` with one member added, or put in the place of what it was."""
+    name = msgspec.json.decode(key, type=str)
+    members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    if name not in members:
+        return _with_first(text, key + b":" + value)
+    was = bytes(members[name])
+    places = [at for at in _top_level_values(text, key) if text.startswith(was, at)]
+    if places:
+        return text[: places[-1]] + value + text[places[-1] + len(was) :]
+    return msgspec.json.encode({**members, name: msgspec.Raw(value)})
+
+
+def _with_first(text: bytes, member: bytes) -> bytes:
+    """Return the object in `text` with one more member before its others."""
+    head, brace, rest = text.partition(b"{")
+    return b"".join((head, brace, member, b"" if rest.lstrip().startswith(b"}") else b",", rest))
+
+
 def _sole_span(body: bytes) -> list[tuple[int, int]]:
     """Find the value where `"model"` stands only once in the whole body: the common case, found quickly."""
     first = body.find(_KEY)
@@ -89,7 +132,12 @@ def _sole_span(body: bytes) -> list[tuple[int, int]]:
 
 def _top_level_spans(body: bytes) -> list[tuple[int, int]]:
     """Find every value whose key is `model` in the outermost object."""
-    spans = []
+    values = (_STRING.match(body, at) for at in _top_level_values(body, _KEY))
+    return [value.span() for value in values if value]
+
+
+def _top_level_values(body: bytes, key: bytes) -> Iterator[int]:
+    """Yield where the value of each member called `key` begins in the outermost object."""
     depth = 0
     for token in _TOKEN.finditer(body):
         text = token.group()
@@ -97,9 +145,8 @@ def _top_level_spans(body: bytes) -> list[tuple[int, int]]:
             depth += 1
         elif text in b"}]":
             depth -= 1
-        elif depth == 1 and text == _KEY and (value := _VALUE.match(body, token.end())):
-            spans.append(value.span(1))
-    return spans
+        elif depth == 1 and text == key and (colon := _COLON.match(body, token.end())):
+            yield colon.end()
 
 
 def _encoded_anew(body: bytes, model: str) -> bytes:

@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 
 from daemon.lease_desk import Held
+from daemon.relay.admission import set_aside
 from daemon.relay.audition import Audition
 from daemon.relay.calls import Client, Failed, Streamed, Wanting, Whole
 from daemon.relay.course import Course
@@ -78,7 +79,9 @@ class Escalation:
             held.give_back()
             return False
         self._held = held
-        return True
+        if await set_aside(self._journal, answer) is not None:
+            self.drop()
+        return self._held is not None
 
     def next_lease(self) -> Held:
         """Return the lease that the next attempt is to have: the one that is there already, or one to ask for."""

@@ -1,13 +1,33 @@
-"""Keeps a stream's events whole on their way to the client."""
+"""Keeps a stream's events whole on their way to the client, and from it the usage that it has not asked for."""
 
 from __future__ import annotations
 
-__all__ = ["WholeEvents", "ends_event"]
+import re
+
+import msgspec
+
+from probes.dialects.complaints import UNREADABLE
+from probes.dialects.sse import fields_of
+
+__all__ = ["WholeEvents", "ends_event", "without_usage"]
 
 _MOST = 64 * 1024
 """An event longer than this is passed on in parts: holding more would only delay it."""
 _BLANKS = (b"\n\n", b"\n\r\n", b"\r\r")
 """An empty line ends an event, whichever way lines end."""
+
+
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_EVENT = re.compile(rb".+?(?:\n\r?\n|\r\n?\r\n?|\Z)", re.DOTALL)
+
+
+class _Chunk(msgspec.Struct, frozen=True):
+    choices: list[msgspec.Raw] | None = None
+    usage: dict[str, msgspec.Raw] | None = None
+    error: msgspec.Raw | None = None
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
 
 
 class WholeEvents:
@@ -42,6 +62,23 @@ class WholeEvents:
 def ends_event(piece: bytes) -> bool:
     """Return whether a client that has read `piece` has only whole events."""
     return piece.endswith(_BLANKS)
+
+
+def without_usage(piece: bytes) -> bytes:
+    """Return the whole events in `piece` without a chat stream's chunk that carries its usage and nothing else."""
+    if _USAGE.search(piece) is None:
+        return piece
+    return b"".join(event for event in _EVENT.findall(piece) if not _only_counts(event))
+
+
+def _only_counts(event: bytes) -> bool:
+    if _USAGE.search(event) is None:
+        return False
+    try:
+        chunk = _CHUNK.decode(fields_of(event)[1])
+    except UNREADABLE:
+        return False
+    return not chunk.choices and chunk.usage is not None and chunk.error is None
 
 
 def _end_of_events(text: bytes) -> int:

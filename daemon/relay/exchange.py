@@ -11,9 +11,9 @@ from daemon.relay.audition import Judging
 from daemon.relay.bodies import MAX_ERROR_BYTES, MAX_REPLY_BYTES, whole_body
 from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Give, Streamed, Wanting, Whole
 from daemon.relay.deadlines import Watch
-from daemon.relay.events import WholeEvents
 from daemon.relay.findings import Findings
 from daemon.relay.gear import Gear, Terms
+from daemon.relay.passage import Passage
 from daemon.relay.patience import Whose, is_slow
 from probes.calls import Disconnected, UpstreamReply, UpstreamRequest
 from probes.dialects.classify import Diagnosis, looks_like_html
@@ -53,7 +53,7 @@ class Exchange:
         self._audition = terms.audition
         beginning = terms.audition.beginning if terms.audition else None
         self._reader = StreamReader(call.surface, floor.tokens if floor else 0.0, beginning)
-        self._events = WholeEvents()
+        self._passage = Passage(terms)
         self._found = Findings(call, provider.dialect, gear, self._reader)
 
     @property
@@ -68,7 +68,12 @@ class Exchange:
         self._gear.sweep.add(self._watch)
         try:
             with self._watch.scope:
-                return await self._converse(request, client)
+                result = await self._converse(request, client)
+                unasked = self._terms.unasked
+                if unasked is not None and isinstance(result, Failed) and result.refuses("stream_options"):
+                    self._refusal = None
+                    result = await self._converse(msgspec.structs.replace(request, body=unasked), client)
+                return result
         finally:
             self._gear.sweep.drop(self._watch)
         return self._timed_out()
@@ -158,7 +163,7 @@ class Exchange:
                 if onward and (wanting := await self._wanting_so_far(reply)) is not None:
                     return wanting
                 if onward:
-                    await self._pass_on(self._events.take(onward), reply, client)
+                    await self._pass_on(self._passage.take(onward), reply, client)
                 elif reader.diagnosis is not None and not self._passed and not self._judges(reader.diagnosis):
                     if not self._is_last_word(reader.diagnosis):
                         break
@@ -186,8 +191,8 @@ class Exchange:
     async def _give(self, reply: UpstreamReply, client: Client) -> Streamed:
         """Pass on what is left of a stream that ended well: all of it, where it was held."""
         if not self._reader.committed:
-            await self._pass_on(self._events.take(self._reader.release()), reply, client)
-        await self._pass_on(self._events.rest(), reply, client)
+            await self._pass_on(self._passage.take(self._reader.release()), reply, client)
+        await self._pass_on(self._passage.rest(), reply, client)
         outcome = self._found.outcome(None, "", reply)
         return Streamed(outcome=outcome, usage=self._reader.usage, connect_s=reply.connect_s)
 
@@ -241,12 +246,8 @@ class Exchange:
         if not self._passed:
             self._passed = True
             await client.start(reply.status, reply.headers)
-        if self._terms.text is not None:
-            self._terms.text.feed(onward)
-        if self._terms.splice is not None:
-            onward = self._terms.splice.feed(onward)
-        if onward:
-            await client.write(onward)
+        if shown := self._passage.as_shown(onward):
+            await client.write(shown)
         self._speaking = False
 
     def _begin(self, reply: UpstreamReply) -> None:
@@ -294,5 +295,5 @@ class Exchange:
 
     def _broken(self, outcome: Outcome) -> Broken:
         untold = self._reader.diagnosis is None or self._hushed or not self._passed
-        told = None if untold else self._events.rest()
+        told = None if untold else self._passage.rest()
         return Broken(outcome=outcome, usage=self._reader.usage, told=told)

@@ -55,6 +55,8 @@ class Story(msgspec.Struct, kw_only=True):
     first_byte_s: float | None = None
     cost_usd: float | None = None
     """Of all attempts, where it is known before the answer goes out."""
+    budget: str = ""
+    """The limits that the request is over, or near to, and that let it through."""
     upstream_s: float = 0.0
     """Spent in exchanges, over all attempts."""
 
@@ -81,6 +83,8 @@ def story_headers(call: ClientCall, story: Story, now: float) -> dict[str, str]:
         headers["fairlead-hedged"] = story.hedged
     if story.degraded is not None:
         headers["fairlead-degraded"] = story.degraded
+    if story.budget:
+        headers["fairlead-budget"] = header_text(story.budget)
     if story.cost_usd is not None:
         headers["fairlead-cost-usd"] = f"{story.cost_usd:.9f}".rstrip("0").rstrip(".")
     headers["server-timing"] = _server_timing(call, story, now)

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from daemon.alerts.alarm import Alarm
+from daemon.limits.till import Tab
 from daemon.metrics import Metrics
 from daemon.relay.bill import Bill
 from daemon.relay.calls import ClientCall
@@ -69,15 +70,22 @@ class Journal:
         self._call = call
         self._witnesses = witnesses
         self.bill = bill
+        self.tab: Tab | None = None
+        """Where the request pays, once it is let in."""
         self.story = Story()
-        self.over = False
-        """Whether its end is written down."""
+        self.row: RequestRow | None = None
+        """What is written down of its end."""
         self.label: str | None = None
         """What routing took the request for."""
         self._primary: TargetName | None = None
         self._begun: set[int] = set()
         self._failed_at: TargetName | None = None
         """Where it fell back from first, escalations apart."""
+
+    @property
+    def over(self) -> bool:
+        """Whether its end is written down."""
+        return self.row is not None
 
     def now(self) -> float:
         """Return the time that it writes down, in monotonic seconds."""
@@ -133,7 +141,7 @@ class Journal:
                 idle_s=departure.idle_s,
                 began=lease.ticket in self._begun,
                 max_tokens=self._call.max_tokens,
-                workload=self._call.workload.name,
+                workload="" if self._call.charged.purpose == "shadow" else self._call.workload.name,
                 guessed_tokens=departure.answer_tokens,
                 ordinal=lease.ordinal,
                 tokens_sent=lease.tokens_sent,
@@ -143,6 +151,8 @@ class Journal:
         elif outcome.blame is Blame.OURSELVES and lease.ordinal and not outcome.latency_s:  # it was never sent
             self._witnesses.registry.post(AttemptSpared(target=target, ordinal=lease.ordinal, tokens=lease.tokens))
         cost = self.bill.charge(target, outcome)
+        if self.tab is not None:
+            self.tab.settle(lease.ticket, cost.usd)
         row = AttemptRow(
             at=now,
             request_id=self._call.request_id,
@@ -251,9 +261,8 @@ class Journal:
     def ended(self, ending: Ending) -> None:
         """Note the end of the request: its one row."""
         call, story = self._call, self.story
-        self.over = True
         latency_s = self._witnesses.clock() - call.arrived_at
-        row = RequestRow(
+        row = self.row = RequestRow(
             at=call.arrived_at,
             request_id=call.request_id,
             workload=call.workload.name,

@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from daemon.relay.course import Course
-from daemon.relay.envelope import with_model
+from daemon.relay.envelope import with_model, with_usage
 from daemon.relay.escalation import Escalation
 from daemon.relay.exchange import Exchange
 from daemon.relay.gear import Surroundings, Terms
@@ -47,6 +47,8 @@ class Preparation:
         if model != self._course.call.model:
             body = with_model(body, model)
         form = self._around.forms[provider_name]
+        if self._course.call.streamed and form.counts(self._course.call.surface, model):
+            terms, body = _counted(terms, body)
         request = form.upstream(self._course.call.surface, self._course.call.headers, body, self._course.call.query)
         return Exchange(self._course.call, provider, self._around.gear, terms), request
 
@@ -73,3 +75,9 @@ class Preparation:
     def _began(self, lease: Lease, outcome: Outcome) -> None:
         self._around.desk.answered(lease)
         self._journal.began(lease, outcome)
+
+
+def _counted(terms: Terms, body: bytes) -> tuple[Terms, bytes]:
+    """Return both for a stream that is to tell its usage, as they were where the client has asked for that."""
+    asking = with_usage(body)
+    return (terms, body) if asking is None else (msgspec.structs.replace(terms, unasked=body), asking)

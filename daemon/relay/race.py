@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from daemon.lease_desk import LeaseDesk
+from daemon.relay.admission import set_aside
 from daemon.relay.calls import Client, ClientCall, ClientLeft, ExchangeResult, Failed, Whole
 from daemon.relay.course import Course
 from daemon.relay.exchange import Exchange
@@ -103,6 +104,9 @@ class Race:
                 return
             async with track.desk.lease(track.course.hedge(own, began)) as lease:
                 if isinstance(lease, NoLease):
+                    track.journal.not_hedged()
+                    return
+                if await set_aside(track.journal, lease) is not None:
                     track.journal.not_hedged()
                     return
                 track.journal.hedged(lease)

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from daemon.faces.refusals import LONGEST_RETRY_AFTER_S, Refusal, RefusalKind
+from daemon.limits.accounts import Verdict
 from daemon.relay.calls import Answer, ClientCall, Failed
 from daemon.relay.headers import answer_headers
 from daemon.routing.leases import NoLease, NoLeaseReason
 from daemon.routing.policy import Workload
+from daemon.routing.sorting.policy import OverMaxInput
 from state.faults import FAULT_RULES, Blame
 from state.outcome import Outcome
 from state.targets import TargetName
 
-__all__ = ["Tried", "deadline_passed", "exhausted", "no_lease", "passed_on", "stopping", "too_long"]
+__all__ = ["Tried", "deadline_passed", "exhausted", "limited", "no_lease", "passed_on", "stopping", "too_long"]
 
 Tried = tuple[TargetName, Outcome]
 """A target and how the attempt at it ended."""
@@ -24,13 +26,19 @@ Tried = tuple[TargetName, Outcome]
 def too_long(workload: Workload, tokens: int) -> Refusal | None:
     """Return the refusal of a request whose estimated `tokens` are more than the workload allows."""
     most = workload.max_input_tokens
-    if most is None or tokens <= most:
+    if most is None or tokens <= most or workload.over_max_input is OverMaxInput.LARGER:
         return None
     return Refusal(
         kind=RefusalKind.INPUT_TOO_LONG,
         message=f"The request has about {tokens} tokens; the workload {workload.name} allows "
         f"max_input_tokens = {most}. Shorten the input, or raise the limit in the configuration.",
     )
+
+
+def limited(verdict: Verdict) -> Refusal:
+    """Return the refusal of a request that met a limit, which says when it frees."""
+    kind = RefusalKind.BUDGET if verdict.what.startswith("usd_") else RefusalKind.LIMITED
+    return Refusal(kind=kind, message=verdict.message, retry_after_s=verdict.frees_in_s)
 
 
 def no_lease(call: ClientCall, refusal: NoLease) -> Refusal:
@@ -46,6 +54,9 @@ def no_lease(call: ClientCall, refusal: NoLease) -> Refusal:
             )
         case NoLeaseReason.QUEUE_FULL:
             kind, text = RefusalKind.QUEUE_FULL, f"Too many requests of {workload} are waiting already. Try again soon."
+        case NoLeaseReason.TOO_LONG:
+            kind = RefusalKind.INPUT_TOO_LONG
+            text = f"No target of {workload} is known to take a request of this length ({why}). Shorten the input."
         case NoLeaseReason.NO_TARGET | NoLeaseReason.EXHAUSTED | NoLeaseReason.NO_HEDGE:
             kind, text = RefusalKind.NO_TARGET, f"No target of {workload} is available now ({why})."
     return Refusal(kind=kind, message=text, retry_after_s=refusal.retry_after_s)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import anyio
 
+from daemon.limits.accounts import Verdict
+from daemon.relay.admission import let_in, set_aside
 from daemon.relay.bill import Bill
 from daemon.relay.calls import (
     Answer,
@@ -17,25 +19,24 @@ from daemon.relay.calls import (
     Wanting,
     Whole,
 )
+from daemon.relay.closing import Closing, Ways
 from daemon.relay.course import Course
 from daemon.relay.escalation import Escalation
 from daemon.relay.gear import Surroundings
-from daemon.relay.headers import answer_headers, story_headers
-from daemon.relay.journal import Ending, Journal
+from daemon.relay.journal import Journal
 from daemon.relay.last_words import LastWords
 from daemon.relay.preparation import Preparation
 from daemon.relay.race import Race, Track
-from daemon.relay.refusing import deadline_passed, exhausted, no_lease, too_long
+from daemon.relay.refusing import limited, too_long
+from daemon.relay.sorting import sort
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
 from probes.dialects.texts import TextSoFar
-from state.faults import Blame, Fault
-from state.outcome import Outcome, Usage
+from state.faults import Blame
+from state.history.rows import RequestRow
+from state.outcome import Outcome
 
 __all__ = ["Session"]
-
-_LEFT = 499
-"""nginx's status for a client that left before its answer; it is only ever written down, never sent."""
 
 
 class Session:
@@ -45,7 +46,7 @@ class Session:
         """Take up `call`."""
         self._call = call
         self._around = around
-        self._course = Course(call, around.gear.clock, around.prices)
+        self._course = Course(call, around.gear.clock, around.payers, around.prices)
         bill = Bill(around.prices, self._course.tokens, call.surface.work)
         self._journal = Journal(call, around.witnesses, bill)
         self._text = TextSoFar(call.surface) if call.collects else None
@@ -53,6 +54,7 @@ class Session:
         self._preparation = Preparation(around, self._course, self._journal, self._text, self._escalation)
         self._stop = ""
         self._last_words: LastWords
+        self._closing: Closing
         self._voice: Voice
 
     async def run(self, client: Client) -> Answer | None:
@@ -62,6 +64,8 @@ class Session:
         """
         self._voice = Voice(self._call, self._journal.story, client, self._around.gear.clock)
         self._last_words = LastWords(self._call, self._journal, self._voice, self._around.shelf)
+        ways = Ways(self._course, self._journal, self._escalation, self._voice, self._last_words)
+        self._closing = Closing(ways, self._around, self._text)
         try:
             with self._around.curfew.observed():
                 return await self._answer()
@@ -73,7 +77,14 @@ class Session:
         finally:
             self._escalation.drop()
             if not self._journal.over:
-                self._left()
+                self._closing.left()
+            if self._journal.tab is not None:
+                self._journal.tab.close(self._journal.bill.tokens)
+
+    @property
+    def ending(self) -> RequestRow | None:
+        """What was written down of the request at its end; None before."""
+        return self._journal.row
 
     async def _stopped(self) -> Answer | None:
         """Tell a client that the daemon ends before its answer does, unless that had all come."""
@@ -81,26 +92,20 @@ class Session:
             return None
         return await self._last_words.stopped(self._course.tried)
 
-    def _left(self) -> None:
-        """Write down a client that left: where it had the whole stream, that was an answer."""
-        whole = self._course.left_with
-        if whole is None:
-            self._journal.ended(Ending(outcome="cancelled", status=_LEFT))
-            return
-        self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
-        usage = self._course.usage.plus(whole.usage)
-        self._journal.ended(Ending(outcome="ok", status=200, last=whole.outcome, usage=usage))
-
     async def _answer(self) -> Answer | None:
         if self._call.workload.max_input_tokens is not None and (
             refusal := too_long(self._call.workload, self._course.needs.tokens)
         ):
             return await self._last_words.refuse(refusal, self._course.tried)
+        if (verdict := let_in(self._course, self._journal, self._around)) is not None:
+            return await self._last_words.refuse(limited(verdict), self._course.tried)
+        if self._call.workload.sorts:
+            await sort(self._course, self._journal, self._around)
         while not await self._is_last(result := await self._one_attempt()):
             pass
         return await self._end(result)
 
-    async def _is_last(self, result: ExchangeResult | NoLease) -> bool:
+    async def _is_last(self, result: ExchangeResult | NoLease | Verdict) -> bool:
         """Return whether nothing else is tried; where something is, the course knows what."""
         match result:
             case NoLease():
@@ -124,23 +129,25 @@ class Session:
         self._escalation.keep(failed)
         return True
 
-    async def _end(self, result: ExchangeResult | NoLease) -> Answer | None:
+    async def _end(self, result: ExchangeResult | NoLease | Verdict) -> Answer | None:
         match result:
+            case Verdict():
+                return await self._closing.limited(result)
             case NoLease():
-                return await self._without_lease(result)
+                return await self._closing.without_lease(result)
             case Whole():
-                return await self._whole(result)
+                return self._closing.whole(*await self._bettered(result))
             case Failed():
-                return await self._failed(result, self._stop)
+                return await self._closing.failed(result, self._stop)
             case Streamed():
-                await self._streamed(result)
+                await self._closing.streamed(result)
             case Broken():
-                await self._broken(result)
+                await self._closing.broken(result)
             case Wanting():
                 pass  # somebody else was ready, so it never is the last
         return None
 
-    async def _one_attempt(self) -> ExchangeResult | NoLease:
+    async def _one_attempt(self) -> ExchangeResult | NoLease | Verdict:
         asked_at = self._around.gear.clock()
         async with self._escalation.next_lease() as lease:
             self._decided(lease, asked_at)
@@ -148,7 +155,7 @@ class Session:
                 return lease
             if pause_s := self._course.pause_before(lease):
                 await anyio.sleep(pause_s)
-            return await self._attempt(lease)
+            return await set_aside(self._journal, lease) or await self._attempt(lease)
 
     def _decided(self, lease: Lease | NoLease, asked_at: float) -> None:
         story, course = self._journal.story, self._course
@@ -219,21 +226,6 @@ class Session:
             self._course.tried.append((lease.target, self._preparation.unfinished(exchange)))
             raise
 
-    async def _whole(self, first: Whole) -> Answer:
-        result, lack = await self._bettered(first)
-        story = self._journal.story
-        now = self._around.gear.clock()
-        story.first_byte_s = now - self._call.arrived_at
-        story.connect_s = result.connect_s
-        story.cost_usd = self._journal.bill.total_usd
-        own = story_headers(self._call, story, now)
-        if lack is None:
-            self._around.shelf.keep_whole(self._call, story.target, result.body)
-        self._journal.ended(Ending(outcome="ok", status=result.status, last=result.outcome, usage=result.usage))
-        return Answer(
-            status=result.status, headers=answer_headers(result.headers, own, "application/json"), body=result.body
-        )
-
     async def _bettered(self, result: Whole) -> tuple[Whole, str | None]:
         """Return the best answer that is to be had, and what it lacks all the same."""
         while (lack := await self._escalation.lack_of(result)) is not None:
@@ -250,7 +242,7 @@ class Session:
         while (onto := course.stronger_than(origin)) and course.may_escalate:
             async with self._around.desk.lease(course.escalation(onto, lack)) as lease:
                 self._journal.decided(lease.choice, len(course.tried) + 1)
-                if isinstance(lease, NoLease):
+                if isinstance(lease, NoLease) or await set_aside(self._journal, lease) is not None:
                     break
                 self._journal.escalated(origin, lease.target, Outcome(reason=lack))
                 result = await self._attempt(lease)
@@ -258,39 +250,3 @@ class Session:
                 return result
         self._journal.came_back(origin, told)
         return None
-
-    async def _streamed(self, result: Streamed) -> None:
-        if self._course.continued:
-            await self._voice.say(
-                f"fairlead-continued: the answer is in parts, its end by {self._journal.story.target}"
-            )
-        self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
-        usage = self._course.usage.plus(result.usage)
-        self._journal.ended(Ending(outcome="ok", status=200, last=result.outcome, usage=usage))
-
-    async def _broken(self, broken: Broken) -> None:
-        await self._voice.break_off(broken.outcome.reason, broken.told)
-        usage = self._course.usage.plus(broken.usage)
-        self._journal.ended(Ending(outcome="cut", status=200, last=broken.outcome, usage=usage))
-
-    async def _failed(self, failed: Failed, stop: str) -> Answer | None:
-        if self._course.continued:
-            await self._broken(Broken(outcome=failed.outcome, usage=Usage()))
-            return None
-        if (given := await self._escalation.give_kept(self._voice)) is not None:
-            self._journal.ended(Ending(outcome="ok", status=200, last=given.outcome, usage=given.usage))
-            return None
-        failed = self._escalation.failure(failed)
-        if failed.outcome.fault is Fault.CANCELLED:
-            return await self._last_words.refuse(deadline_passed(self._course.tried), self._course.tried)
-        if (answer := self._last_words.passed_on(failed, self._course.tried)) is not None:
-            return answer
-        return await self._last_words.refuse(exhausted(self._call, self._course.tried, stop), self._course.tried)
-
-    async def _without_lease(self, lease: NoLease) -> Answer | None:
-        if self._course.continued:
-            await self._broken(Broken(outcome=self._course.tried[-1][1], usage=Usage()))
-            return None
-        if self._course.last_failure is not None:
-            return await self._failed(self._course.last_failure, "No other target is left.")
-        return await self._last_words.refuse(no_lease(self._call, lease), self._course.tried)

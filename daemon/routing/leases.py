@@ -66,6 +66,8 @@ class Preference(msgspec.Struct, frozen=True):
     """What the request was taken for: a tier, a task, `canary`."""
     why: str = ""
     """Why, in one line without a word of the prompt."""
+    candidate: TargetName | None = None
+    """The canary's target, where the request was drawn for it; whoever pays for it, the workload has named it."""
 
 
 class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +189,8 @@ class NoLeaseReason(StrEnum):
     QUEUE_FULL = "queue_full"
     INCOMPATIBLE = "incompatible"
     """No target of the workload speaks the request's dialect."""
+    TOO_LONG = "too_long"
+    """No target is known to have a context window for it."""
     NO_HEDGE = "no_hedge"
     """A second attempt beside the first would not pay, has nobody to go to, or is beyond the budget."""
 

@@ -113,6 +113,8 @@ def _unsuitable(target: TargetName, query: RouteQuery, place: TargetPlace) -> Ob
         return Obstacle("the workload does not fall back on what happened")
     if not speaks(place.dialect, query.surface):
         return Obstacle(f"speaks {place.dialect.value} only")
+    if query.billing is not None and place.billing != query.billing and target != query.preference.candidate:
+        return Obstacle(f"is paid for by {place.billing or 'no group'}, and cross_billing is not set")
     return _unable(query, place.abilities) or _unaffordable(query, place)
 
 
@@ -129,8 +131,6 @@ def _unable(query: RouteQuery, abilities: Abilities) -> Obstacle | None:
 
 def _unaffordable(query: RouteQuery, place: TargetPlace) -> Obstacle | None:
     """Return why nobody wants to pay for the request there."""
-    if query.billing is not None and place.billing != query.billing:
-        return Obstacle(f"is paid for by {place.billing or 'no group'}, and cross_billing is not set")
     most, price = query.workload.max_price, place.price
     if most is None:
         return None

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
 from probes.cascade import CascadePolicy
 from probes.policy import Abilities, Dialect
 from state.durations import Seconds
@@ -118,6 +119,20 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     max_input_tokens: int | None = None
+    over_max_input: OverMaxInput = OverMaxInput.REFUSE
+    require_human_review: bool = False
+    """Whether a person is to look at every answer: each is marked and listed."""
+    tiers: Tiers | None = None
+    """For `complexity`."""
+    classifier: Classifier = Classifier.HEURISTIC
+    classifier_workload: str = ""
+    """Who is asked how hard a request is, for `model`."""
+    classifier_deadline: Seconds = Seconds(0.8)
+    """How long its answer is waited for."""
+    tasks: tuple[Task, ...] = ()
+    """For `task`: the first that a request fulfils is its task; the last is every request's."""
+    canary: Canary | None = None
+    shadow: Shadow | None = None
     max_price: MaxPrice | None = None
     """Targets that ask more, or of unknown price, are not chosen."""
     seconds_per_dollar: float | None = None
@@ -132,6 +147,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests of the workload may wait at once; more are refused."""
     named: bool = True
     """False for the implied workload behind `provider/model` or a bare model name."""
+
+    @property
+    def sorts(self) -> bool:
+        """Whether some targets suit one request better than another by what it is."""
+        return self.tiers is not None or bool(self.tasks) or self.canary is not None
 
 
 class TargetPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +176,6 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True):
 
     def choosy(self, workload: Workload, size: int) -> bool:
         """Return whether some target of `workload` cannot take every request of `size` bytes."""
-        return any(
-            (place := self.places.get(target)) and not place.abilities.takes_all_of(size) for target in workload.targets
-        )
+        drawn = () if workload.canary is None else (workload.canary.target,)
+        targets = (*workload.targets, *drawn)
+        return any((place := self.places.get(target)) and not place.abilities.takes_all_of(size) for target in targets)

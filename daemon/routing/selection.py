@@ -153,7 +153,7 @@ def _reason(
     target = best.health.target
     if primary is not None and primary != target:
         why = next((candidate.skipped for candidate in seen if candidate.target == primary), "")
-        return f"{primary} is passed over: {why}"
+        return "; ".join(filter(None, (f"{primary} is passed over: {why}", query.preference.why)))
     if best.health.standing is Standing.PROBATION:
-        return "a trial after its cooldown"
+        return "; ".join(filter(None, ("a trial after its cooldown", query.preference.why)))
     return "; ".join(filter(None, (query.preference.why, strategy.reason(terms))))

@@ -8,60 +8,35 @@ ways, each with its weight.
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol
+from typing import Final
 
 from msgspec.structs import replace
 
 from daemon.routing.chain import Onward, Situation, next_step
-from daemon.routing.leases import Choice, RouteQuery
-from daemon.routing.policy import Routes, StreamRecovery, Workload
+from daemon.routing.leases import Choice, Preference, RouteQuery
+from daemon.routing.policy import StreamRecovery, Workload
+from daemon.routing.sorting.again import sorted_as
+from daemon.routing.sorting.drawing import routed
+from daemon.whatif.costing import FREE, Spent
 from daemon.whatif.endings import Ending, Result, as_recorded
-from daemon.whatif.neighbours import Answer, Basis, Neighbours, answer_of, seen_of
+from daemon.whatif.neighbours import Answer, Basis, answer_of, seen_of
 from daemon.whatif.then import read_then
+from daemon.whatif.untold import is_judged, is_sorted
+from daemon.whatif.world import World
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.faults import Blame, Fault
 from state.history.journeys import RecordedRequest
 from state.outcome import Outcome
-from state.standing import HealthSnapshot
 from state.targets import TargetName
 
-__all__ = ["Course", "World"]
+__all__ = ["Course"]
 
 _LOOK_AGAIN_S: Final = 0.05
 """Between two looks at a target that is full: only the end of another request lets it take this one."""
+_ASKED: Final = ("needs", "more_than", "max_tokens", "tokens", "frugal")
+"""What a request asks whatever the configuration: what it needs, how long it is, and whether its payer is short."""
 _OWN_DOING: Final = frozenset({Blame.CALLER.value, Blame.POLICY.value})
-
-
-class World(Protocol):
-    """What a course lives in: the clock's events, what is known, and what is under way."""
-
-    routes: Routes
-    neighbours: Neighbours
-
-    def snapshot(self, now: float) -> HealthSnapshot:
-        """Return what would be known of the targets."""
-        ...
-
-    def choose(self, query: RouteQuery, now: float) -> Choice:
-        """Return where `query` would go."""
-        ...
-
-    def ready_at(self, query: RouteQuery, now: float) -> float | None:
-        """Return when some target may take it."""
-        ...
-
-    def sent(self, choice: Choice, query: RouteQuery, answer: Answer, now: float) -> None:
-        """Note an attempt that is under way from now until its expected end."""
-        ...
-
-    def wake(self, course: Course, at: float) -> None:
-        """Call `go_on` of the course at that time."""
-        ...
-
-    def done(self, result: Result) -> None:
-        """Take in what came of it."""
-        ...
 
 
 class Course:
@@ -78,7 +53,9 @@ class Course:
         self._faithful = True
         """Whether it has gone the recorded way so far."""
         self._onward: Onward | None = None
-        self._cost: float | None = None
+        self._spent: Spent = FREE
+        """On the attempts so far."""
+        self._unsorted = self._unjudged = False
         self._arrived_at = request.at_ms / 1e3
         self._asked_at = self._arrived_at
         self._hedged = any(attempt.hedge for attempt in request.attempts)
@@ -89,11 +66,16 @@ class Course:
         if self._choice_stands(now):
             self._go_as_recorded(query, now)
             return
+        if not is_sorted(self._workload, self._request, self._then):
+            self._unsorted = True
+            self._rest_on(Basis.UNKNOWN)
+            self._end_unknown()
+            return
         choice = self._world.choose(query, now)
         if choice.chosen is None:
             ready_at = self._world.ready_at(query, now)
             if ready_at is not None and ready_at < self._asked_at + self._workload.max_wait:
-                self._world.wake(self, max(ready_at, now + _LOOK_AGAIN_S))
+                self._world.wake(self.go_on, max(ready_at, now + _LOOK_AGAIN_S))
                 return
             choice = self._world.choose(replace(query, desperate=True), now)
         if choice.chosen is not None:
@@ -119,7 +101,28 @@ class Course:
             fallback_on=workload.fallback_on if allowed else (),
             streamed=bool(request.streamed),
         )
-        return query if then is None else replace(query, needs=then.query.needs, max_tokens=then.query.max_tokens)
+        preference = self._preference
+        query = replace(
+            query, preference=preference, workload=routed(workload, preference), billing=self._payer(preference)
+        )
+        if then is None:
+            return replace(query, tokens=request.prompt_tokens or 0)
+        asked = {name: getattr(then.query, name) for name in _ASKED}
+        return replace(query, **asked)
+
+    @property
+    def _preference(self) -> Preference:
+        """What suits the request, by what it was taken for."""
+        taken_for = Preference(label=self._request.label or "") if self._then is None else self._then.query.preference
+        return sorted_as(self._workload, taken_for)
+
+    def _payer(self, preference: Preference) -> str | None:
+        """Return the group that pays for a fallback: that of the first target, a canary's candidate apart."""
+        places = self._world.routes.places
+        first = next((target for target in self._tried if target != preference.candidate), None)
+        if first is None or first not in places or self._workload.cross_billing:
+            return None
+        return places[first].billing if any(each.billing for each in places.values()) else None
 
     def _guessed_surface(self) -> Surface:
         """Return what was probably asked, where no choice of the request is recorded: its target's usual call."""
@@ -136,7 +139,7 @@ class Course:
         then = self._then if number == 1 else read_then(self._request.settings.get(number))
         if then is None:  # too long for the workload, perhaps: it was refused before anything was chosen
             return not self._request.attempts and self._workload.max_input_tokens is not None
-        return then.is_as(self._workload, self._world.routes, self._world.snapshot(now), now)
+        return then.is_as(routed(self._workload, self._preference), self._world.routes, self._world.snapshot(now), now)
 
     def _go_as_recorded(self, query: RouteQuery, now: float) -> None:
         number, attempts = len(self._tried), self._request.attempts
@@ -172,10 +175,14 @@ class Course:
             lost = attempt.blame == Blame.OURSELVES.value and self._hedged
             left = attempt.fault == Fault.CANCELLED.value and not self._faithful
             if attempt.target == target and not lost and not left:
-                return answer_of(seen_of(attempt, self._request), basis)
+                spent = self._world.prices.again(attempt, self._request, self._then)
+                own = answer_of(seen_of(attempt, self._request), basis)
+                return own._replace(ok_spent=spent, failed_spent=spent)
         if not self._faithful and any(attempt.blame in _OWN_DOING for attempt in self._request.attempts):
             return Answer(Basis.UNKNOWN)  # what was wrong with the request itself need not be wrong elsewhere
-        return self._world.neighbours.answer(target, self._request.streamed, now)
+        answer = self._world.neighbours.answer(target, self._request.streamed, now)
+        spent = self._world.prices.elsewhere(target, self._request, self._then, answer.usage)
+        return answer._replace(ok_spent=spent)
 
     def _answered(self, answer: Answer, now: float) -> None:
         """Split into the way on which the attempt succeeds and the one on which it fails."""
@@ -184,10 +191,11 @@ class Course:
                 self._end_as_recorded()
                 return
             took_s = now + answer.ok_s - self._arrived_at
-            cost = answer.cost_usd if len(self._tried) == 1 else None
-            self._endings.append(Ending(self._weight * (1.0 - answer.failing), "ok", took_s, len(self._tried), cost))
+            self._unjudged = self._unjudged or not is_judged(self._workload)
+            self._end(self._weight * (1.0 - answer.failing), "ok", took_s, self._spent.plus(answer.ok_spent))
             self._weight *= answer.failing
         if answer.failing > 0.0:
+            self._spent = self._spent.plus(answer.failed_spent)
             self._after_failure(answer, now + answer.failed_s)
         else:
             self._finish()
@@ -211,7 +219,7 @@ class Course:
         if isinstance(step, Onward):
             self._onward = step
             self._asked_at = now + step.pause_s
-            self._world.wake(self, self._asked_at)
+            self._world.wake(self.go_on, self._asked_at)
         elif self._is_faithful_to_the_end or (self._faithful and self._mends_more):
             self._end_as_recorded()
         else:
@@ -232,12 +240,16 @@ class Course:
         if basis.weakness > self._basis.weakness:
             self._basis = basis
 
+    def _end(self, weight: float, outcome: str, took_s: float, spent: Spent) -> None:
+        self._endings.append(Ending(weight, outcome, took_s, len(self._tried), *spent))
+
     def _fail(self, now: float) -> None:
-        self._endings.append(Ending(self._weight, "failed", now - self._arrived_at, len(self._tried)))
+        self._end(self._weight, "failed", now - self._arrived_at, self._spent)
         self._finish()
 
     def _end_as_recorded(self) -> None:
-        self._endings = [as_recorded(self._request)]
+        spent = self._world.prices.all_again(self._request, self._then)
+        self._endings = [as_recorded(self._request)._replace(cost_usd=spent.usd, estimated=spent.estimated)]
         self._basis = Basis.RECORDED
         self._finish()
 
@@ -246,15 +258,20 @@ class Course:
         self._finish()
 
     def _finish(self) -> None:
-        attempts = self._request.attempts
+        attempts, before = self._request.attempts, as_recorded(self._request)
+        if repriced := before.cost_usd is None:
+            before = before._replace(cost_usd=self._world.prices.all_again(self._request, self._then).usd)
         self._world.done(
             Result(
                 request=self._request,
-                before=as_recorded(self._request),
+                before=before,
+                repriced=repriced,
                 after=tuple(self._endings),
                 basis=self._basis,
                 first_before=attempts[0].target if attempts else None,
                 first_after=self._tried[0] if self._tried else None,
-                unknown_at=self._tried[-1] if self._basis is Basis.UNKNOWN else None,
+                unknown_at=self._tried[-1] if self._basis is Basis.UNKNOWN and not self._unsorted else None,
+                unsorted=self._unsorted,
+                unjudged=self._unjudged,
             )
         )

@@ -21,6 +21,8 @@ class Ending(NamedTuple):
     latency_s: float
     attempts: int
     cost_usd: float | None = None
+    estimated: bool = False
+    """Whether its cost rests on anything but providers' own counts for this very request."""
 
 
 class Result(NamedTuple):
@@ -36,16 +38,23 @@ class Result(NamedTuple):
     """Where it went first, and where it would go; None for nowhere."""
     unknown_at: str | None = None
     """The target of which nothing is known that the expectation would need."""
+    repriced: bool = False
+    """Whether no cost was recorded, and what it was is counted at the prices of the other configuration."""
+    unsorted: bool = False
+    """Whether it is unknown since nobody wrote down what the request is: its tier, its task."""
+    unjudged: bool = False
+    """Whether a cascade's answer is taken as good that nobody can judge any more."""
 
 
 def as_recorded(request: RecordedRequest) -> Ending:
     """Return how a request ended."""
     outcome = "failed" if request.outcome in _FAILED else request.outcome
-    return Ending(1.0, outcome, request.latency_ms / 1e3, request.tries, request.cost_usd)
+    cost_usd = request.cost_usd if request.tries else 0.0
+    return Ending(1.0, outcome, request.latency_ms / 1e3, request.tries, cost_usd)
 
 
 def refused(request: RecordedRequest) -> Result:
     """Return what comes of a request for a name that nothing has: it is told so at once."""
     first = request.attempts[0].target if request.attempts else None
-    ending = Ending(1.0, "failed", 0.0, 0)
+    ending = Ending(1.0, "failed", 0.0, 0, 0.0)
     return Result(request, as_recorded(request), (ending,), Basis.RULES, first, None)

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from daemon.whatif.costing import UNKNOWN, Spent, counts_of
 from state.faults import Fault
 from state.history.journeys import HourSummary, RecordedAttempt, RecordedRequest
+from state.outcome import Usage
 from state.targets import TargetName
 
 __all__ = ["NEAR_S", "Answer", "Basis", "Neighbours", "Seen", "answer_of", "seen_of"]
@@ -56,8 +58,8 @@ class Seen(NamedTuple):
     latency_s: float
     first_s: float | None
     retry_after_s: float | None
-    cost_usd: float | None
-    """What the whole request cost, where this was its only attempt and the cost is known."""
+    usage: Usage
+    """What was counted."""
 
 
 class Answer(NamedTuple):
@@ -73,7 +75,12 @@ class Answer(NamedTuple):
     first_s: float | None = None
     fault: Fault | None = None
     retry_after_s: float | None = None
-    cost_usd: float | None = None
+    usage: Usage = Usage()
+    """What was counted for whoever it was answered to."""
+    ok_spent: Spent = UNKNOWN
+    """What it costs where it succeeds."""
+    failed_spent: Spent = Spent(0.0, estimated=True)
+    """What it costs where it fails: nobody charges for errors."""
 
 
 _UNKNOWN: Final = Answer(Basis.UNKNOWN)
@@ -148,20 +155,19 @@ def answer_of(seen: Seen, basis: Basis) -> Answer:
         first_s=seen.first_s,
         fault=None if seen.fault is None else Fault(seen.fault),
         retry_after_s=seen.retry_after_s,
-        cost_usd=seen.cost_usd,
+        usage=seen.usage,
     )
 
 
 def seen_of(attempt: RecordedAttempt, request: RecordedRequest) -> Seen:
     """Return an attempt as others may learn from it, its times in seconds."""
-    alone = len(request.attempts) == 1 and attempt.fault is None
     return Seen(
         started_at=(attempt.at_ms - attempt.latency_ms) / 1e3,
         fault=attempt.fault,
         latency_s=attempt.latency_ms / 1e3,
         first_s=None if attempt.first_byte_ms is None else attempt.first_byte_ms / 1e3,
         retry_after_s=None if attempt.retry_after_ms is None else attempt.retry_after_ms / 1e3,
-        cost_usd=request.cost_usd if alone else None,
+        usage=counts_of(attempt, request),
     )
 
 

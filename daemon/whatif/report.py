@@ -8,7 +8,7 @@ from typing import Any, Final
 from daemon.whatif.neighbours import Basis
 from daemon.whatif.tally import Findings, Side, Tally
 
-__all__ = ["coverage", "lines_of", "members_of"]
+__all__ = ["costs_rest_on", "coverage", "lines_of", "members_of"]
 
 _UNKNOWN: Final = "unknown"
 _NOWHERE: Final = "(nowhere)"
@@ -32,6 +32,16 @@ def coverage(findings: Findings) -> Iterator[str]:
     if findings.unasked:
         targets = ", ".join(f"{target} ({count})" for target, count in findings.unasked.most_common())
         yield f"nothing tells how these would have answered: {targets}"
+    if findings.unsorted:
+        yield (
+            f"of {findings.unsorted} requests nobody wrote down their tier or task, and without their text nobody can "
+            "tell where the configuration would send them"
+        )
+    if findings.unjudged:
+        yield (
+            f"the answers to {findings.unjudged} requests are taken as good: whether a cascade would have escalated "
+            "them is not known, so their cost and latency are the least that they may be"
+        )
     if findings.without_setting:
         yield f"of {findings.without_setting} requests no choice is recorded: what they need of a target is guessed"
 
@@ -54,11 +64,30 @@ def lines_of(tally: Tally) -> Iterator[Line]:
         yield f"first to {target or _NOWHERE}", *shares
 
 
+def costs_rest_on(tally: Tally) -> str:
+    """Return in one line what is known of the expected costs, and what is not."""
+    unknown = tally.compared - tally.costs
+    if not tally.costs:
+        return f"of no request both costs are known: a price or a count is missing for {unknown}"
+    counted = tally.costs - tally.costs_estimated
+    parts = [
+        (counted, "by the providers' own counts"),
+        (tally.costs_estimated, "estimated: by those counts at another target's price"),
+        (unknown, "unknown and left out: a price or a count is missing"),
+    ]
+    told = ", ".join(f"{count} {words}" for count, words in parts if count)
+    if tally.costs_repriced:
+        told += f"; of {tally.costs_repriced} no cost was recorded, and both are counted at the new prices"
+    return f"costs: {told}"
+
+
 def members_of(findings: Findings) -> dict[str, Any]:
     """Return the findings as the members of a JSON object."""
     return {
         "unknown_targets": dict(findings.unasked),
         "without_setting": findings.without_setting,
+        "unsorted": findings.unsorted,
+        "unjudged": findings.unjudged,
         "total": _tally(findings.total),
         "workloads": {name: _tally(tally) for name, tally in sorted(findings.workloads.items())},
     }
@@ -73,6 +102,8 @@ def _tally(tally: Tally) -> dict[str, Any]:
         "recorded": _side(tally, tally.before, tally.cost_before),
         "expected": _side(tally, tally.after, tally.cost_after),
         "costs_known": tally.costs,
+        "costs_estimated": tally.costs_estimated,
+        "costs_repriced": tally.costs_repriced,
         "first_target": {
             target or "": {"recorded": tally.first_before[target], "expected": tally.first_after[target]}
             for target in _targets(tally)

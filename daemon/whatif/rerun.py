@@ -16,6 +16,7 @@ from daemon.routing.policy import Strategy
 from daemon.routing.selection import choose, earliest_ready
 from daemon.routing.strategies.strategy import Turn
 from daemon.routing.traffic import Traffic
+from daemon.whatif.costing import Prices
 from daemon.whatif.course import Course
 from daemon.whatif.endings import Result, refused
 from daemon.whatif.knowledge import Knowledge
@@ -39,6 +40,7 @@ class Rerun:
     def __init__(self, configuration: Configuration, journeys: Journeys) -> None:
         """Ask `configuration` instead of the one that was in force."""
         self.routes = configuration.routes
+        self.prices = Prices(self.routes.places)
         self.neighbours = Neighbours(journeys.hour)
         self._journeys = journeys
         self._knowledge = Knowledge(configuration.policies)
@@ -66,7 +68,7 @@ class Rerun:
         for number, request in enumerate(self._requests(from_ms, to_ms)):
             self._run_until(request.at_ms / 1e3)
             self._witness.meet(request)
-            if request.at_ms >= judged_ms:
+            if request.at_ms >= judged_ms and request.purpose == _ASKED_BY_CLIENTS:
                 self._begin(request)
             if number % _TIDY == 0:
                 self.neighbours.forget(self._now - NEAR_S)
@@ -100,9 +102,9 @@ class Rerun:
             self._at(now + (whole_s if answer.first_s is None else answer.first_s), partial(self._answered, ticket))
         self._at(now + whole_s, partial(self._traffic.end, ticket))
 
-    def wake(self, course: Course, at: float) -> None:
-        """Call `go_on` of the course at that time."""
-        self._at(at, course.go_on)
+    def wake(self, go_on: Callable[[float], object], at: float) -> None:
+        """Call `go_on` at that time, with it."""
+        self._at(at, go_on)
 
     def done(self, result: Result) -> None:
         """Take in what came of a request."""
@@ -169,5 +171,7 @@ class Rerun:
         return done
 
 
+_ASKED_BY_CLIENTS: Final = "client"
+"""What is judged; copies and fairlead's own questions are evidence, and would not be asked alike again."""
 _TELLS_NOTHING: Final = frozenset({"caller", "policy", "ourselves"})
 """Whose failures say nothing of what another request would have met."""

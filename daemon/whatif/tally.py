@@ -69,9 +69,13 @@ class Tally:
         self.cost_before = self.cost_after = 0.0
         self.costs = 0
         """Of how many requests both costs are known."""
+        self.costs_estimated = 0
+        """Of how many of those the expected cost is an estimate."""
+        self.costs_repriced = 0
+        """Of how many of those no cost was recorded, and both are counted at the new prices."""
         self.first_before: Counter[str | None] = Counter()
         self.first_after: Counter[str | None] = Counter()
-        """Where requests went first, whether or not it is known what came of it."""
+        """Where requests went first, whether or not it is known what came of it; not of those that nobody can sort."""
 
     @property
     def compared(self) -> int:
@@ -83,7 +87,7 @@ class Tally:
         self.requests += 1
         self.bases[result.basis] += 1
         self.first_before[result.first_before] += 1
-        self.first_after[result.first_after] += 1
+        self.first_after[result.first_after] += not result.unsorted
         if result.basis is Basis.UNKNOWN:
             return
         self.before.add(result.before)
@@ -98,6 +102,8 @@ class Tally:
         if before is None or len(known) < len(after):
             return
         self.costs += 1
+        self.costs_estimated += any(ending.estimated for ending in result.after)
+        self.costs_repriced += result.repriced
         self.cost_before += before
         self.cost_after += sum(known)
 
@@ -113,6 +119,10 @@ class Findings:
         """Of the requests that are unknown, where they would have gone."""
         self.without_setting = 0
         """Requests of which no choice is recorded: what they needed of a target is not known."""
+        self.unsorted = 0
+        """Requests that are unknown since nobody wrote down what they are: their tier, their task."""
+        self.unjudged = 0
+        """Requests whose answer is taken as good though a cascade would have looked at it."""
 
     @property
     def tables(self) -> list[tuple[str, Tally]]:
@@ -128,5 +138,7 @@ class Findings:
             self.workloads[request.workload] = Tally()
         self.workloads[request.workload].add(result)
         self.without_setting += not request.settings
-        if result.basis is Basis.UNKNOWN:
+        self.unsorted += result.unsorted
+        self.unjudged += result.unjudged
+        if result.basis is Basis.UNKNOWN and not result.unsorted:
             self.unasked[result.unknown_at or ""] += 1

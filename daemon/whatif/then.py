@@ -6,9 +6,12 @@ import zlib
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from daemon.replay.packing import unpacker
-from daemon.routing.policy import Routes, Strategy, StreamFloor, StreamRecovery, TargetPlace, Workload
+from daemon.routing.leases import Preference
+from daemon.routing.policy import MaxPrice, Routes, Strategy, StreamFloor, StreamRecovery, TargetPlace, Workload
+from daemon.routing.sorting.again import sorted_as
 from probes.cascade import CascadePolicy
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface
@@ -36,6 +39,9 @@ class _Workload(msgspec.Struct, frozen=True):
     stream_floor: StreamFloor | None = None
     stream_recovery: StreamRecovery = StreamRecovery.NONE
     hedge: bool = False
+    max_price: MaxPrice | None = None
+    seconds_per_dollar: float | None = None
+    cross_billing: bool = False
 
 
 class _Query(msgspec.Struct, frozen=True):
@@ -43,7 +49,12 @@ class _Query(msgspec.Struct, frozen=True):
     surface: Surface
     fallback_on: tuple[Fault, ...] = ()
     needs: Needs = Needs()
+    more_than: int = 0
     max_tokens: int | None = None
+    tokens: int = 0
+    frugal: bool = False
+    billing: str | None = None
+    preference: Preference = Preference()
 
 
 class _Routes(msgspec.Struct, frozen=True):
@@ -85,15 +96,25 @@ class Then(msgspec.Struct, frozen=True):
     def is_as(self, workload: Workload, routes: Routes, snapshot: HealthSnapshot, now: float) -> bool:
         """Whether `choose` is asked the same again: then its answer is the recorded one, and needs no estimate.
 
-        The targets, their order, weights and places are the same, and each has the standing that it had.
+        The targets, their order, weights and places are the same, and each has the standing that it had. What they ask
+        may be different where nobody looks at it.
         """
         mine = self.query.workload
         if any(getattr(mine, name) != getattr(workload, name) for name in _CHOICE):
             return False
+        if self.query.preference.groups != sorted_as(workload, self.query.preference).groups:
+            return False
+        same = _same if self._minds_prices else _same_but_for_its_price
         return all(
-            self.routes.places.get(target) == routes.places.get(target) and self._stands(target, snapshot, now)
+            same(self.routes.places.get(target), routes.places.get(target)) and self._stands(target, snapshot, now)
             for target in workload.targets
         )
+
+    @property
+    def _minds_prices(self) -> bool:
+        mine = self.query.workload
+        weighed = mine.max_price is not None or mine.seconds_per_dollar is not None or self.query.frugal
+        return weighed or mine.strategy not in _BLIND_TO_PRICES
 
     def _stands(self, target: TargetName, snapshot: HealthSnapshot, now: float) -> bool:
         then, health = self.snapshot.targets.get(target), snapshot.targets.get(target)
@@ -115,7 +136,14 @@ _CHAIN = (
     *("fallback_on", "max_attempts", "require_entitlement", "escalate", "cascade", "deadline", "backoff"),
     *("stream_floor", "stream_recovery", "hedge"),
 )
-_CHOICE = ("targets", "strategy", "weights", "fallback_on")
+_CHOICE = (*("targets", "strategy", "weights", "fallback_on", "max_price", "seconds_per_dollar", "cross_billing"),)
+_BLIND_TO_PRICES = frozenset(
+    {
+        *(Strategy.LOWEST_LATENCY, Strategy.PRIORITY, Strategy.ROUND_ROBIN, Strategy.WEIGHTED),
+        *(Strategy.COMPLEXITY, Strategy.TASK),
+    }
+)
+"""Of others it is not known what they look at."""
 _SETTLED_S = 0.05
 """A change that is as fresh may not have been published when the choice was made; and rows are a millisecond coarse."""
 _UNPACK = unpacker(Then)
@@ -129,6 +157,16 @@ def read_then(setting: bytes | None) -> Then | None:
         return _UNPACK(zlib.decompress(setting))
     except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+
+
+def _same(one: TargetPlace | None, other: TargetPlace | None) -> bool:
+    return one == other
+
+
+def _same_but_for_its_price(one: TargetPlace | None, other: TargetPlace | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one == replace(other, price=one.price)
 
 
 def _is_fresh(at: float | None, now: float) -> bool:

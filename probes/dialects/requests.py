@@ -9,6 +9,7 @@ who joins it drops a slash that ends the base_url.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -86,6 +87,7 @@ class RequestForm:
         whole = provider.dialect is not Dialect.OPENAI or _is_bare_socket(provider.base_url)
         self._paths = {surface: surface.value if whole else surface.value[3:] for surface in Surface}
         self._models = "/v1/models" if whole else "/models"
+        self._provider = provider
 
     def upstream(
         self, surface: Surface, client_headers: Iterable[tuple[str, str]], body: bytes, query: str = ""
@@ -115,6 +117,16 @@ class RequestForm:
         kept.extend(self._credential(version))
         path = self._paths[surface]
         return UpstreamRequest(method="POST", path=f"{path}?{query}" if query else path, headers=tuple(kept), body=body)
+
+    def counts(self, surface: Surface, model: str) -> bool:
+        """Return whether a stream of `model` is to be asked for its usage: it has a price, and takes the question."""
+        return surface is Surface.CHAT and model in self._counting
+
+    @cached_property
+    def _counting(self) -> frozenset[str]:
+        provider = self._provider
+        priced = (model for model in provider.models if provider.price_of(model) is not None)
+        return frozenset(model for model in priced if "stream_options" not in provider.abilities_of(model).lacks)
 
     def catalog(self) -> UpstreamRequest:
         """Return the request that lists the provider's models: free, and proves the key."""

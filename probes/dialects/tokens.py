@@ -47,19 +47,21 @@ def usage_of(counted: Any, tier: Any = None) -> Usage:
 def merged(before: Usage, after: Usage, surface: Surface) -> Usage:
     """Return what two events of one stream count, the later one's word where both say something.
 
-    Anthropic's last event may count the input anew and leave out its cached parts, which then still come on top.
+    Anthropic's last event may count the input anew and leave out its cached parts, which then still come on top, or
+    how long they are kept, which then still holds.
     """
-    prompt = after.prompt_tokens
-    if prompt is not None and surface is Surface.MESSAGES and after.cached_tokens is None:
-        prompt += before.cached_tokens or 0
-        if after.cache_write_tokens is None:
-            prompt += (before.cache_write_tokens or 0) + (before.cache_write_1h_tokens or 0)
+    prompt, written, hour = after.prompt_tokens, after.cache_write_tokens, after.cache_write_1h_tokens
+    if prompt is not None and surface is Surface.MESSAGES:
+        prompt += 0 if after.cached_tokens is not None else before.cached_tokens or 0
+        prompt += 0 if written is not None else (before.cache_write_tokens or 0) + (before.cache_write_1h_tokens or 0)
+    if written is not None and hour is None:
+        written = max(0, written - (before.cache_write_1h_tokens or 0))
     return Usage(
         _either(prompt, before.prompt_tokens),
         _either(after.completion_tokens, before.completion_tokens),
         _either(after.cached_tokens, before.cached_tokens),
-        _either(after.cache_write_tokens, before.cache_write_tokens),
-        _either(after.cache_write_1h_tokens, before.cache_write_1h_tokens),
+        _either(written, before.cache_write_tokens),
+        _either(hour, before.cache_write_1h_tokens),
         after.tier or before.tier,
     )
 

@@ -23,13 +23,28 @@ _HOUR_MS: Final = 3_600_000
 _NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 """Unix milliseconds, by SQLite's clock."""
 _REQUEST: Final = (
-    "at_ms, id, request_id, workload, outcome, fault, attempts, streamed, latency_ms, completion_tokens, cost_usd"
+    "at_ms, id, request_id, workload, outcome, fault, attempts, streamed, latency_ms, "
+    "prompt_tokens, completion_tokens, cost_usd"
 )
 _ATTEMPT: Final = (
     "at_ms, id, request_id, number, target, fault, status, streamed, first_byte_ms, latency_ms, retry_after_ms"
 )
 _PROBE: Final = "at_ms, id, target, kind, fault, status, first_byte_ms, latency_ms, retry_after_ms"
 _OPERATION: Final = "at_ms, id, verb, target, reason, until_ms"
+_SINCE: Final[Mapping[str, Mapping[str, str]]] = {
+    "request": {"purpose": "'client'", "label": "NULL", "cached_tokens": "NULL"},
+    "attempt": {
+        "blame": "NULL",
+        "hedge": "0",
+        "prompt_tokens": "NULL",
+        "completion_tokens": "NULL",
+        "cached_tokens": "NULL",
+        "cache_write_tokens": "NULL",
+        "cost_usd": "NULL",
+        "cost_estimated": "0",
+    },
+}
+"""Columns that an older version's file lacks, and what stands for them."""
 _COUNTED: Final = "AND coalesce(blame, '') NOT IN ('caller', 'ourselves')"
 _REPORTS: Final = "request_id GLOB 'rep_*'"
 """Calls that callers made themselves and reported: attempts without a request."""
@@ -52,6 +67,12 @@ class RecordedAttempt(NamedTuple):
     retry_after_ms: float | None
     blame: str | None
     hedge: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    cost_usd: float | None
+    cost_estimated: int
 
 
 class RecordedProbe(NamedTuple):
@@ -93,8 +114,14 @@ class RecordedRequest(NamedTuple):
     tries: int
     streamed: int
     latency_ms: float
+    prompt_tokens: int | None
     completion_tokens: int | None
     cost_usd: float | None
+    purpose: str
+    """`client`, `shadow` or `classify`."""
+    label: str | None
+    """What routing took it for, where it looked."""
+    cached_tokens: int | None
     attempts: tuple[RecordedAttempt, ...]
     """In the order of their numbers."""
     settings: Mapping[int, bytes]
@@ -125,11 +152,9 @@ class Journeys:
         if application != APPLICATION_ID or version > SCHEMA_VERSION:
             self.close()
             raise HistoryError(f"{path} is not a history of this version of fairlead (schema {version})")
-        attempt, decision = self._columns("attempt"), self._columns("decision")
-        blame, hedge = ("blame" if "blame" in attempt else "NULL"), ("hedge" if "hedge" in attempt else "0")
-        self._attempt = f"{_ATTEMPT}, {blame}, {hedge}"
-        self._counted = _COUNTED if "blame" in attempt else ""
-        self._has_settings = "setting" in decision
+        self._request, self._attempt = self._known("request", _REQUEST), self._known("attempt", _ATTEMPT)
+        self._counted = _COUNTED if "blame" in self._columns("attempt") else ""
+        self._has_settings = "setting" in self._columns("decision")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -141,7 +166,7 @@ class Journeys:
 
     def requests(self, from_ms: int, to_ms: int) -> Iterator[RecordedRequest]:
         """Yield the requests that arrived in [from_ms, to_ms], in the order of their arrival."""
-        for page in self._pages("request", _REQUEST, "TRUE", (from_ms, to_ms)):
+        for page in self._pages("request", self._request, "TRUE", (from_ms, to_ms)):
             ids = [row[2] for row in page]
             marks = ", ".join("?" * len(ids))
             attempts = self._attempts(marks, ids)
@@ -214,6 +239,12 @@ class Journeys:
         while page := self._all(sql, (*last, span[1])):
             yield page
             last = page[-1][:2]
+
+    def _known(self, table: str, always: str) -> str:
+        """Return the columns to read of `table`, with a stand-in for each that this file lacks."""
+        there = self._columns(table)
+        newer = (name if name in there else f"{absent} AS {name}" for name, absent in _SINCE[table].items())
+        return ", ".join([always, *newer])
 
     def _columns(self, table: str) -> set[str]:
         return {name for (name,) in self._all("SELECT name FROM pragma_table_info(?)", (table,))}

@@ -24,6 +24,8 @@ BUSY_S: Final = 1.0
 _STEPS: Final = ("schema.sql", "step2.sql", "step3.sql", "step4.sql")
 """One file per version: step n brings version n - 1 to n. A step that has been released is never edited."""
 SCHEMA_VERSION: Final = len(_STEPS)
+_VIEWS: Final = ("views.sql", "bills.sql")
+"""Made anew behind the last step."""
 _FILE_MODE: Final = 0o640
 _FOLDER_MODE: Final = 0o750
 _WAL_LIMIT_BYTES: Final = 16 * 1024 * 1024
@@ -89,12 +91,13 @@ def _version_of(path: Path) -> int:
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    views = _sql("views.sql")
-    for number, step in enumerate(_STEPS[version:], start=version + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE;\n{_sql(step)}\n{views}\n"
-            f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\nCOMMIT;"
-        )
+    if version == SCHEMA_VERSION:
+        return
+    statements = "\n".join(map(_sql, (*_STEPS[version:], *_VIEWS)))
+    connection.executescript(
+        f"BEGIN IMMEDIATE;\n{statements}\n"
+        f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
+    )
 
 
 def _sql(name: str) -> str:

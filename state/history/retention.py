@@ -1,4 +1,4 @@
-"""How the history stays small: what is rolled up by the hour, and what is deleted when.
+"""How the history stays small: what is rolled up, by the hour and the quarter of one, and what is deleted when.
 
 Pure: SQL and its parameters. The recorder performs one chore step at a time between two flushes, so each step is small.
 """
@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from state.history.spending import KEPT_S
 from state.policy import HistoryPolicy
 
 __all__ = ["EVERY_S", "Chore", "chores"]
@@ -20,6 +21,8 @@ EVERY_S: Final = 60.0
 _SLICE: Final = 2000
 """Rows of one step: about 10 ms of work, well inside the 250 ms in which rows must reach the file."""
 _HOUR_MS: Final = 3_600_000
+_SETTLED_MS: Final = 5 * 60_000
+"""How long what was set aside for an attempt is kept beside the attempt's own row."""
 _LATE_MS: Final = 15 * 60_000
 """How long after its end an hour still takes rows that come late."""
 
@@ -65,6 +68,23 @@ SELECT at_ms - at_ms % 3600000, target, '{measure}',
 FROM attempt WHERE {slice} AND fault IS NULL AND {column} IS NOT NULL GROUP BY 1, 2, 4
 ON CONFLICT DO UPDATE SET n = n + excluded.n"""
 
+# Without a workload are the calls that callers reported, and rows from before version 4: nobody is charged for them.
+_SPEND: Final = """
+INSERT INTO spend (
+  quarter_ms, workload, team, user, target, purpose, n, unpriced, prompt_tokens, completion_tokens, usd)
+SELECT at_ms - at_ms % 900000, workload, coalesce(team, ''), coalesce(user, ''), target, purpose,
+  count(*), sum(cost_usd IS NULL), total(prompt_tokens), total(completion_tokens), total(cost_usd)
+FROM attempt WHERE {slice} AND workload <> '' GROUP BY 1, 2, 3, 4, 5, 6
+ON CONFLICT DO UPDATE SET n = n + excluded.n, unpriced = unpriced + excluded.unpriced,
+  prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+  completion_tokens = completion_tokens + excluded.completion_tokens, usd = usd + excluded.usd"""
+
+_SAVING: Final = """
+INSERT INTO saving (quarter_ms, workload, team, n, usd, best_usd)
+SELECT at_ms - at_ms % 900000, workload, coalesce(team, ''), count(*), total(cost_usd), total(best_usd)
+FROM request WHERE {slice} AND best_usd IS NOT NULL AND cost_usd IS NOT NULL AND purpose = 'client' GROUP BY 1, 2, 3
+ON CONFLICT DO UPDATE SET n = n + excluded.n, usd = usd + excluded.usd, best_usd = best_usd + excluded.best_usd"""
+
 # An hour is closed once; what came later than that is in evidence_hour, and too late for the percentiles.
 _CLOSE_HOURS: Final = (
     """
@@ -77,10 +97,14 @@ _DELETE: Final = (
     "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} AS old WHERE at_ms < :before_ms {spared} LIMIT :slice)"
 )
 _COUNTED: Final = "AND id <= (SELECT last_id FROM rollup_mark WHERE source = '{source}')"
-# A restart must not forget a standing or a drain, however long ago it was taken, nor whether the last run ended.
+# A restart must not forget a standing or a drain, however long ago it was taken, nor whether the last run ended. An
+# answer waits for its look however long that takes, and a verdict goes after its answer, which would wait again.
 _SPARED: Final = {
     "attempt": _COUNTED.format(source="attempt"),
     "probe": _COUNTED.format(source="probe"),
+    "request": _COUNTED.format(source="request"),
+    "review": "AND EXISTS (SELECT 1 FROM verdict WHERE verdict.request_id = old.request_id)",
+    "verdict": "AND NOT EXISTS (SELECT 1 FROM review WHERE review.request_id = old.request_id)",
     "run": "AND EXISTS (SELECT 1 FROM run AS newer WHERE newer.id > old.id)",
     "transition": """AND EXISTS (
       SELECT 1 FROM transition AS newer WHERE newer.target = old.target AND newer.id > old.id)""",
@@ -88,7 +112,17 @@ _SPARED: Final = {
       SELECT 1 FROM operation AS newer
       WHERE newer.target = old.target AND newer.verb IN ('drain', 'resume') AND newer.id > old.id))""",
 }
-_RAW: Final = ("probe", "request", "attempt", "fallback", "transition", "operation", "alert")
+# What was set aside for an attempt that has no row is perhaps spent: a restart books it, and gives it one.
+_SETTLE: Final = """
+DELETE FROM reservation WHERE (request_id, number) IN (
+  SELECT request_id, number FROM reservation AS old WHERE at_ms < :before_ms AND (usd = 0.0 OR EXISTS (
+    SELECT 1 FROM attempt WHERE attempt.request_id = old.request_id AND attempt.number = old.number)) LIMIT :slice)"""
+_RAW: Final = (
+    *("probe", "request", "attempt", "fallback", "transition", "operation", "alert"),
+    *("comparison", "review", "verdict"),
+)
+_QUARTERS: Final = ("spend", "saving")
+"""Kept for as long as budgets look back, whatever the policy says of roll-ups."""
 
 
 def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
@@ -98,21 +132,32 @@ def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
     )
     open_ms = (now_ms - _LATE_MS) // _HOUR_MS * _HOUR_MS
     return (
-        _rollup("attempt", _sketches()),
-        _rollup("probe", ()),
+        _rollup("attempt", (_count("attempt"), *_sketches(), _within(_SPEND, "attempt"))),
+        _rollup("probe", (_count("probe"),)),
+        _rollup("request", (_within(_SAVING, "request"),)),
         Chore(_CLOSE_HOURS, {"open_ms": open_ms}),
+        _step(_SETTLE, max(rows, now_ms - _SETTLED_MS)),
         *(_delete(table, rows) for table in _RAW),
         _delete("decision", decisions),
         _delete("gap", rollups),
         _delete("run", rows),
-        *(_delete_hours(table, rollups) for table in ("evidence_hour", "latency_hour")),
+        Chore(("DELETE FROM reservation WHERE at_ms < :before_ms",), {"before_ms": rollups}),
+        *(_delete_rollups(table, "hour_ms", rollups) for table in ("evidence_hour", "latency_hour")),
+        *(_delete_rollups(table, "quarter_ms", min(rollups, now_ms - KEPT_S * 1000)) for table in _QUARTERS),
     )
 
 
-def _rollup(source: str, more: tuple[str, ...]) -> Chore:
-    count = _COUNT.format(source=source, slice=_SLICE_OF.format(source=source), fault=_FAULT_OF[source])
-    statements = (count, *more, _ADVANCE.format(source=source))
+def _rollup(source: str, counting: tuple[str, ...]) -> Chore:
+    statements = (*counting, _ADVANCE.format(source=source))
     return Chore(statements, {"slice": _SLICE}, _MORE_TO_COUNT.format(source=source))
+
+
+def _within(statement: str, source: str) -> str:
+    return statement.format(slice=_SLICE_OF.format(source=source))
+
+
+def _count(source: str) -> str:
+    return _COUNT.format(source=source, slice=_SLICE_OF.format(source=source), fault=_FAULT_OF[source])
 
 
 def _sketches() -> tuple[str, ...]:
@@ -123,9 +168,12 @@ def _sketches() -> tuple[str, ...]:
 
 
 def _delete(table: str, before_ms: int) -> Chore:
-    statement = _DELETE.format(table=table, spared=_SPARED.get(table, ""))
+    return _step(_DELETE.format(table=table, spared=_SPARED.get(table, "")), before_ms)
+
+
+def _step(statement: str, before_ms: int) -> Chore:
     return Chore((statement,), {"before_ms": before_ms, "slice": _SLICE}, "SELECT changes() >= :slice")
 
 
-def _delete_hours(table: str, before_ms: int) -> Chore:
-    return Chore((f"DELETE FROM {table} WHERE hour_ms < :before_ms",), {"before_ms": before_ms})  # noqa: S608
+def _delete_rollups(table: str, column: str, before_ms: int) -> Chore:
+    return Chore((f"DELETE FROM {table} WHERE {column} < :before_ms",), {"before_ms": before_ms})  # noqa: S608

@@ -95,7 +95,7 @@ _COLUMNS: Final = {
     "gap": "at_ms, from_ms, to_ms, count, cause",
     **CHARGE_COLUMNS,
 }
-_REPLACED: Final = {"estimate", "budget"}
+_REPLACED: Final = {"estimate", "budget", "reservation"}
 """Tables that keep only the newest row of each key."""
 INSERTS: Final = {
     table: f"INSERT OR {'REPLACE' if table in _REPLACED else 'IGNORE'} INTO {table} ({columns}) "  # noqa: S608 - ours

@@ -57,7 +57,11 @@ class HistoryFile:
             await anyio.sleep(_THREAD_END_S)
             raise
         self._connection = connection
-        for table in ("attempt", "probe"):  # somebody may have taken a mark away: nothing is counted twice for that
+        for table in (
+            "attempt",
+            "probe",
+            "request",
+        ):  # somebody may have taken a mark away: nothing is counted twice for that
             await connection.execute(_MARK.format(table))
         await connection.execute("INSERT OR IGNORE INTO run (at_ms, pid) VALUES (?, ?)", (started_ms, os.getpid()))
 

@@ -21,16 +21,16 @@ _A, _B = TargetName("a/m"), TargetName("b/m")
     [
         (Outcome(usage=_USAGE, latency_s=1.0), Cost(_COUNTED)),
         (Outcome(fault=Fault.CUT, usage=_USAGE, latency_s=1.0), Cost(_COUNTED)),
-        (
-            Outcome(fault=Fault.CANCELLED, usage=Usage(1000, 1, 400), said=100.0, latency_s=1.0),
-            Cost(_COUNTED, estimated=True),
-        ),
         (Outcome(fault=Fault.SERVER_ERROR, status=500, latency_s=1.0), Cost(0.0)),
         (Outcome(fault=Fault.RATE_LIMITED, status=429, latency_s=1.0), Cost(0.0)),
         (Outcome(fault=Fault.TIMEOUT, latency_s=30.0), Cost(0.0)),
         (Outcome(fault=Fault.TIMEOUT, at_fault=Blame.OURSELVES), Cost(0.0)),
         (Outcome(tokens=50, latency_s=1.0), Cost((200 * 2.0 + 50 * 10.0) / 1e6, estimated=True)),
         (Outcome(fault=Fault.CANCELLED, said=30.0, latency_s=1.0), Cost((200 * 2.0 + 300.0) / 1e6, estimated=True)),
+        (
+            Outcome(fault=Fault.CANCELLED, usage=Usage(500, 1), said=60.0, latency_s=1.0),
+            Cost((500 * 2.0 + 600.0) / 1e6, estimated=True),
+        ),
         (Outcome(fault=Fault.CANCELLED, latency_s=1.0), Cost(200 * 2.0 / 1e6, estimated=True)),
         (Outcome(fault=Fault.CANCELLED), Cost(0.0)),
     ],

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,21 @@ from daemon.cli.main import main
 from tests.rigs.process import LAB, Daemon, running, simulate
 
 _CLIENT_VERBS = (
-    *("check", "config", "demo", "drain", "probe", "reload", "replay", "route", "simulate", "sql", "status"),
+    *(
+        "check",
+        "config",
+        "costs",
+        "demo",
+        "drain",
+        "probe",
+        "reload",
+        "replay",
+        "review",
+        "route",
+        "simulate",
+        "sql",
+        "status",
+    ),
     "version",
 )
 
@@ -153,7 +169,8 @@ def test_another_user_may_read_and_not_operate(tmp_path: Path) -> None:
     """Law: whoever can open the socket may ask; only operators may turn anything."""
     folder = tmp_path / "open"
     folder.mkdir()
-    for each in (folder, *list(folder.parents)[:3]):
+    shared = Path(tempfile.gettempdir())
+    for each in (folder, *takewhile(lambda parent: parent != shared, folder.parents)):
         each.chmod(0o755)
     with running(folder, LAB) as daemon:
         daemon.socket.chmod(0o666)

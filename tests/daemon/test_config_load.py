@@ -14,6 +14,7 @@ from daemon.config.configuration import Configuration
 from daemon.config.load import demo_configuration, load
 from daemon.config.locate import locate
 from daemon.config.schema import configuration_schema
+from daemon.limits.caller import Caller
 from daemon.routing.policy import Strategy
 from probes.cascade import CascadePolicy
 from state.durations import Seconds
@@ -112,6 +113,7 @@ def test_the_example_file_loads_with_every_default_as_it_says() -> None:
     assert loaded.providers["anthropic"].health.fall == 5
     assert loaded.providers["openai"].health.fall == 3
     assert loaded.workloads["batch"].weights == (4, 1)
+    assert [key.caller for key in loaded.keys] == [Caller("ada", "search")]
 
 
 def test_five_mistakes_are_five_lines_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_five_mistakes_are_five_lines_in_the_order_of_the_file(tmp_path: Path) -
         (_CASCADE + 'cascade = { must_match = "(" }\n', 9, "must_match is no regular expression"),
         (_CASCADE + 'cascade = { must_not_match = "[a" }\n', 9, "must_not_match is no regular expression"),
         (_CASCADE + 'cascade = { command = [""] }\n', 9, "command names no program"),
-        (_CASCADE + "[workloads.chat.cascade]\nmin_char = 1\n", 9, "min_char"),
+        (_CASCADE + "[workloads.chat.cascade]\nmin_char = 1\n", 10, "did you mean min_chars?"),
         (_CASCADE + "max_attempts = 1\n", 8, "max_attempts is 1; raise it"),
         (_CASCADE + 'escalate = "one/n"\n', 9, "take escalate out"),
         (_CASCADE.replace(', "one/n"', ""), 8, "one/m is the only one"),

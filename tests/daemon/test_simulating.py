@@ -12,7 +12,7 @@ import pytest
 
 from daemon.config.load import load
 from daemon.whatif.neighbours import Basis
-from daemon.whatif.report import coverage, lines_of, members_of
+from daemon.whatif.report import coverage, members_of
 from daemon.whatif.rerun import Rerun
 from daemon.whatif.tally import Latencies
 from state.faults import Fault
@@ -111,18 +111,6 @@ def test_what_was_wrong_with_the_request_itself_is_not_judged_elsewhere(tmp_path
     assert (same.bases, same.after.failures) == ({Basis.RECORDED: 10}, 10)
     elsewhere = simulated(history, configured(tmp_path, targets=["two/m"])).workloads["chat"]
     assert elsewhere.bases == {Basis.UNKNOWN: 10}
-
-
-def test_a_cost_is_summed_only_where_both_are_known(tmp_path: Path) -> None:
-    """An unknown cost is never 0, and no sum compares what is known with what is not."""
-    asked = [Go(float(at), (Leg("one/m"),), 0.01 if at < 5 else None) for at in range(10)]
-    aside = [Go(at + 0.5, (Leg("two/m"),), 0.002, "aside") for at in range(10)]
-    history = written(tmp_path / "history.sqlite", sorted([*asked, *aside], key=lambda go: go.at))
-    tally = simulated(history, configured(tmp_path, targets=["two/m"])).workloads["chat"]
-    assert tally.costs == 5
-    assert (tally.cost_before, tally.cost_after) == (pytest.approx(0.05), pytest.approx(0.01))
-    free = simulated(written(tmp_path / "free.sqlite", outage()), configured(tmp_path)).total
-    assert ("cost in USD", "unknown", "unknown") in list(lines_of(free))
 
 
 def test_a_workload_that_the_configuration_lacks_is_refused(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ WALL_CLOCKS = {
 USES_A_THREAD = {
     "daemon/control/eventing.py": "events are read from the history, which is on a disk",
     "daemon/control/explaining.py": "a request's story is read from the history, which is on a disk",
+    "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
     "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
     "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",

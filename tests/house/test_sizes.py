@@ -13,6 +13,7 @@ FOLDERS_OF_MORE_THAN_NINE = {
     "daemon": "one module per part of the process; its concepts already have folders of their own",
     "daemon/cli": "one module per verb",
     "daemon/relay": "one request's way, step by step, each step a module",
+    "daemon/whatif": "one module for each question that a simulation answers",
     "probes": "one module per step from a schedule to what a check found, and the words that they share",
     "probes/dialects": "one module per thing that a dialect can be asked",
     "probes/wire": "one module per layer of the wire",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 from hypothesis import strategies as st
@@ -120,12 +120,16 @@ def _every(kind: type[T], times: st.SearchStrategy[float], **known: st.SearchStr
     """Return structs with a value for every field, whether this rig knows the field or not."""
     plain = {int: _COUNTS, int | None: st.none() | _COUNTS, float: times, float | None: st.none() | times, str: _WORDS}
     unknown = [field for field in msgspec.structs.fields(kind) if field.name not in known]
-    fields = {
-        field.name: _every(field.type, times) if _is_struct(field.type) else plain.get(field.type, ...)
-        for field in unknown
-    }
+    fields = {field.name: plain[field.type] if field.type in plain else _nested(field.type, times) for field in unknown}
     return st.builds(kind, **fields, **known)
 
 
-def _is_struct(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+def _nested(kind: Any, times: st.SearchStrategy[float]) -> Any:
+    """Return structs, those that may be lacking and rows of them; what is none of these Hypothesis knows itself."""
+    parts = [part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, msgspec.Struct)]
+    if not parts:
+        return ...
+    one = _every(parts[0], times)
+    if get_origin(kind) is tuple:
+        return st.lists(one, max_size=2).map(tuple)
+    return one if parts[0] is kind else st.none() | one

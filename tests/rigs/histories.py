@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
 
 from state.faults import Fault
+from state.history.charges import BudgetRow, Charged, ComparisonRow, ReservationRow, ReviewRow, VerdictRow
 from state.history.recorder import Recorder, RecorderState
+from state.history.retention import chores
 from state.history.rows import (
     AlertRow,
     AttemptRow,
@@ -31,7 +34,18 @@ from state.policy import HistoryPolicy
 from state.standing import Standing
 from state.targets import TargetName
 
-__all__ = ["STEADY", "Recording", "attempt", "every_row", "fill", "read", "recording", "transition"]
+__all__ = [
+    "STEADY",
+    "Recording",
+    "attempt",
+    "every_row",
+    "fill",
+    "in_memory",
+    "perform_chores",
+    "read",
+    "recording",
+    "transition",
+]
 
 STEADY = TargetName("lab/steady")
 FLAKY = TargetName("lab/flaky")
@@ -68,6 +82,9 @@ def transition(at: float, before: Standing, after: Standing, **changes: Any) -> 
 
 def every_row(at: float) -> tuple[Any, ...]:
     """Return one row of each kind that actors post, with every field set."""
+    usage = Usage(
+        prompt_tokens=11, completion_tokens=22, cached_tokens=7, cache_write_tokens=2, cache_write_1h_tokens=1
+    )
     outcome = Outcome(
         fault=Fault.RATE_LIMITED,
         status=429,
@@ -76,8 +93,9 @@ def every_row(at: float) -> tuple[Any, ...]:
         latency_s=1.5,
         retry_after_s=2.0,
         streamed=True,
+        usage=usage,
     )
-    usage = Usage(prompt_tokens=11, completion_tokens=22)
+    charged = Charged("chat", "search", "ada", "shadow")
     return (
         ProbeRow(at=at, target=STEADY, kind=ProbeKind.CANARY, outcome=outcome, cost_usd=0.001),
         RequestRow(
@@ -99,8 +117,21 @@ def every_row(at: float) -> tuple[Any, ...]:
             user="ada",
             client_retry=2,
             streamed=True,
+            best_usd=0.75,
+            purpose="shadow",
+            label="simple",
         ),
-        AttemptRow(at=at, request_id="r1", number=1, target=FLAKY, outcome=outcome, hedge=True),
+        AttemptRow(
+            at=at,
+            request_id="r1",
+            number=1,
+            target=FLAKY,
+            outcome=outcome,
+            hedge=True,
+            charged=charged,
+            cost_usd=0.25,
+            cost_estimated=True,
+        ),
         DecisionRow(
             at=at,
             request_id="r1",
@@ -123,11 +154,59 @@ def every_row(at: float) -> tuple[Any, ...]:
             status=429,
             reason="slow down",
             after_s=0.15,
+            cost_usd=0.125,
         ),
         transition(at, Standing.HEALTHY, Standing.COOLING, target=FLAKY, until=at + 4, ejections=2),
         OperationRow(at=at, verb="drain", target=STEADY, by="ada", reason="upgrade", until=at + 60),
         AlertRow(at=at, kind="total_failure", workload="chat", target=None, message="nobody answered"),
+        *_every_charge(at, charged),
     )
+
+
+def _every_charge(at: float, charged: Charged) -> tuple[Any, ...]:
+    """Return one row of each kind about money and care, with every field set."""
+    return (
+        ReservationRow(at=at, request_id="r1", number=1, target=FLAKY, charged=charged, usd=0.5),
+        BudgetRow(
+            at=at,
+            name="team-day",
+            subject="search",
+            period="day",
+            from_unix=at - 60,
+            to_unix=at + 60,
+            limit_usd=10.0,
+            spent_usd=2.5,
+            reserved_usd=0.5,
+        ),
+        ComparisonRow(
+            at=at,
+            request_id="r1",
+            shadow_request_id="r2",
+            workload="chat",
+            target=FLAKY,
+            shadow_target=STEADY,
+            outcome="ok",
+            shadow_outcome="failed",
+            latency_s=0.1,
+            shadow_latency_s=0.3,
+            cost_usd=0.25,
+            shadow_cost_usd=0.5,
+            length=40,
+            shadow_length=50,
+            refused=False,
+            shadow_refused=True,
+        ),
+        ReviewRow(at=at, request_id="r1", target=STEADY, charged=charged, sha256="ab" * 32),
+        VerdictRow(at=at, request_id="r1", verdict="approved", by="ada", reason="fine"),
+    )
+
+
+def in_memory() -> sqlite3.Connection:
+    """Return an empty history that costs no file."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for step in ("schema.sql", "step2.sql", "step3.sql", "step4.sql", "views.sql", "bills.sql"):
+        connection.executescript(resources.files("state.history").joinpath(step).read_text())
+    return connection
 
 
 def fill(connection: sqlite3.Connection, rows: tuple[Row, ...], offset_s: float = 0.0) -> None:
@@ -136,6 +215,16 @@ def fill(connection: sqlite3.Connection, rows: tuple[Row, ...], offset_s: float 
     for table, values in inserts_of(rows, offset_s).items():
         connection.executemany(INSERTS[table], values)
     connection.execute("COMMIT")
+
+
+def perform_chores(connection: sqlite3.Connection, policy: HistoryPolicy, now: float) -> None:
+    """Do what the recorder does between two flushes, until there is nothing left to do."""
+    for chore in chores(policy, round(now * 1000)):
+        more = 1
+        while more:
+            for statement in chore.statements:
+                connection.execute(statement, chore.parameters)
+            ((more,),) = connection.execute(chore.more, chore.parameters).fetchall()
 
 
 def read(path: Path, sql: str) -> list[tuple[Any, ...]]:

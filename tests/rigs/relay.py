@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from daemon.alerts.alarm import Alarm
 from daemon.alerts.policy import AlertPolicy
@@ -17,6 +18,10 @@ from daemon.alerts.watch import Alert
 from daemon.degraded.answers import AnswerMessage, AnswerStore
 from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
+from daemon.limits.ledger import Ledger, Moment
+from daemon.limits.policy import Limits
+from daemon.limits.till import Till
+from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
 from daemon.rehearsals import Rehearsals
 from daemon.relay.calls import Answer, ClientCall, ClientLeft
@@ -24,7 +29,7 @@ from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
-from daemon.relay.session import Session
+from daemon.relay.serving import served
 from daemon.routing.policy import Routes, Strategy, TargetPlace, Workload
 from probes.dialects.requests import RequestForm
 from probes.policy import Dialect, Provider, Timeouts
@@ -103,10 +108,14 @@ class Relay:
         }
         self.routes = Routes(workloads={"w": self.workload}, places=places)
         self.rows: Mailbox[RecorderMessage] = Mailbox()
+        self.besides: dict[str, Any] = {}
+        """What else surrounds sessions, as in Surroundings: `payers`, `model`, `shadows`."""
         self.evidence: Mailbox[RegistryMessage] = Mailbox()
         self.answers: Mailbox[AnswerMessage] = Mailbox()
         self.rehearsals = Rehearsals()
         self.curfew = Curfew()
+        self.ledger = Ledger(Limits())
+        self.wall = time.time
         self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
@@ -135,23 +144,21 @@ class Relay:
                 **more,
             }
         )
+        return await served(call, client or Recorded(), self.around())
+
+    def around(self) -> Surroundings:
+        """Return what sessions are surrounded by."""
         alarm = Alarm(AlertPolicy, self.alerts.address, self.rows.address, time.monotonic)
         witnesses = Witnesses(self.evidence.address, self.rows.address, self.metrics, alarm, time.monotonic)
         gear = Gear(self.wires, self.sweep, time.monotonic, time.time)
         forms = {name: RequestForm(provider) for name, provider in self.providers.items()}
         shelf = Shelf(self.answers.address, time.time)
-        around = Surroundings(
-            desk=self.desk,
-            gear=gear,
-            witnesses=witnesses,
-            providers=self.providers,
-            forms=forms,
-            rehearsals=self.rehearsals,
-            shelf=shelf,
-            curfew=self.curfew,
-            prices=self.prices,
+        watching = Watching(self.metrics, alarm)
+        till = Till(self.ledger, self.rows.address, lambda: Moment(time.monotonic(), self.wall()), watching)
+        plain = Surroundings(
+            self.desk, gear, witnesses, self.providers, forms, self.rehearsals, shelf, self.curfew, till, self.prices
         )
-        return await Session(call, around).run(client or Recorded())
+        return replace(plain, **self.besides)
 
     def row(self, kind: type) -> Any:
         """Return the only row of a kind."""

@@ -13,14 +13,15 @@ from daemon.config.load import load
 from daemon.whatif.rerun import Rerun
 from daemon.whatif.tally import Findings
 from state.faults import Fault
+from state.history.charges import Charged
 from state.history.journeys import Journeys
 from state.history.migrations import open_history
 from state.history.rows import AttemptRow, RequestRow
-from state.outcome import Outcome
+from state.outcome import Outcome, Usage
 from state.targets import TargetName
 from tests.rigs.histories import fill
 
-__all__ = ["Go", "Leg", "configured", "outage", "simulated", "written"]
+__all__ = ["Go", "Leg", "asking", "configured", "outage", "simulated", "written"]
 
 _CONFIG = """
 version = 1
@@ -32,10 +33,12 @@ min_samples = 100000
 [providers.one]
 dialect = "simulated"
 models = ["m"]
+{one}
 
 [providers.two]
 dialect = "simulated"
 models = ["m"]
+{two}
 
 [providers.new]
 dialect = "simulated"
@@ -48,8 +51,10 @@ targets = ["two/m"]
 targets = {targets}
 strategy = "{strategy}"
 max_attempts = {max_attempts}
+{more}
 """
 _AS_RECORDED = {"targets": ["one/m", "two/m"], "strategy": "priority", "max_attempts": 1, "fall": 100000}
+_AS_RECORDED |= {"one": "", "two": "", "more": ""}
 
 
 class Leg(NamedTuple):
@@ -69,6 +74,9 @@ class Go(NamedTuple):
     legs: tuple[Leg, ...]
     cost_usd: float | None = None
     workload: str = "chat"
+    usage: Usage = Usage()
+    purpose: str = "client"
+    label: str | None = None
 
 
 def configured(folder: Path, **changes: Any) -> Path:
@@ -77,6 +85,11 @@ def configured(folder: Path, **changes: Any) -> Path:
     settings = _AS_RECORDED | changes
     file.write_text(_CONFIG.format(**settings | {"targets": json.dumps(settings["targets"])}))
     return file
+
+
+def asking(price: str) -> str:
+    """Return the line of a configuration by which a provider's model asks `price`, such as `input = 1, output = 2`."""
+    return f"prices = {{ m = {{ {price} }} }}"
 
 
 def outage(*, legs_after: tuple[Leg, ...] = ()) -> list[Go]:
@@ -104,8 +117,17 @@ def _rows(number: int, one: Go) -> Iterable[Any]:
     request_id, at = f"req_{number}", one.at
     for place, leg in enumerate(one.legs, 1):
         at += leg.latency_s
-        outcome = Outcome(fault=leg.fault, latency_s=leg.latency_s, streamed=leg.streamed)
-        yield AttemptRow(at=at, request_id=request_id, number=place, target=TargetName(leg.target), outcome=outcome)
+        usage = Usage() if leg.fault else one.usage
+        outcome = Outcome(fault=leg.fault, latency_s=leg.latency_s, streamed=leg.streamed, usage=usage)
+        yield AttemptRow(
+            at=at,
+            request_id=request_id,
+            number=place,
+            target=TargetName(leg.target),
+            outcome=outcome,
+            charged=Charged(one.workload, purpose=one.purpose),
+            cost_usd=0.0 if leg.fault else one.cost_usd,
+        )
     last = one.legs[-1] if one.legs else None
     answered = last is not None and last.fault is None
     yield RequestRow(
@@ -121,6 +143,9 @@ def _rows(number: int, one: Go) -> Iterable[Any]:
         latency_s=at - one.at,
         streamed=last is not None and last.streamed,
         cost_usd=one.cost_usd,
+        usage=one.usage if answered else Usage(),
+        purpose=one.purpose,
+        label=one.label,
     )
 
 

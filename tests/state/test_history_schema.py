@@ -25,7 +25,9 @@ CONTRACT = {
     "operation": "verb target by reason until_ms",
     "gap": "from_ms to_ms count cause",
 }
-VIEWS = {"health_now", "availability_daily", "latency_hourly", "outages", "fallbacks_recent", "slowest_requests"}
+VIEWS = {"health_now", "availability_daily", "latency_hourly", "outages", "fallbacks_recent", "slowest_requests"} | {
+    *("spend_daily", "savings_daily", "budgets_now", "pending_reviews", "shadow_summary"),
+}
 
 
 @pytest.fixture

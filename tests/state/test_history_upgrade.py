@@ -1,4 +1,4 @@
-"""A history of version 1 or 2 is brought up to this one, and is read before that."""
+"""A history of version 1, 2 or 3 is brought up to this one, and is read before that."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 from state.faults import FAULT_RULES
 from state.history.decisions import choices_of
+from state.history.journeys import Journeys
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, open_history
 from state.history.recollection import recollect
-from state.policy import HealthPolicy
-from tests.rigs.histories import STEADY, read
+from state.policy import HealthPolicy, HistoryPolicy
+from tests.rigs.histories import STEADY, perform_chores, read
 
 _ATTEMPT = (
     "INSERT INTO attempt (at_ms, request_id, number, target, outcome, fault, status, streamed, latency_ms) "
@@ -24,6 +25,12 @@ _ATTEMPT = (
 _DECISION = (
     "INSERT INTO decision (at_ms, request_id, number, chosen, strategy, reason, candidates, seed) "  # noqa: S608 - ours
     f"VALUES (1000000, 'r', 1, '{STEADY}', 'priority', 'first in order', '[]', 7)"
+)
+
+
+_REQUEST = (
+    "INSERT INTO request (at_ms, request_id, workload, attempts, outcome, status, streamed, latency_ms, prompt_tokens, "
+    "cost_usd) VALUES (999000, 'r', 'chat', 1, 'failed', 504, 0, 5.0, 11, 0.5)"
 )
 
 
@@ -70,3 +77,50 @@ def test_choices_of_the_second_version_stay_and_have_no_setting(tmp_path: Path) 
     assert read(path, "SELECT chosen, seed, setting, code FROM decision") == [(STEADY, 7, None, None)]
     assert list(choices_of(path, "r")) == before
     assert [(row.chosen, row.setting, row.code) for row in before] == [(STEADY, None, None)]
+
+
+@pytest.fixture
+def third(tmp_path: Path) -> Path:
+    """Return a file as version 3 left it: two requests and their attempts, one of which is not rolled up yet."""
+    path = tmp_path / "third.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for step in ("schema.sql", "step2.sql", "step3.sql", "views.sql"):
+            connection.executescript(resources.files("state.history").joinpath(step).read_text())
+        connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 3;")
+        for _ in range(2):
+            connection.execute(_ATTEMPT, (STEADY,))
+            connection.execute(_REQUEST)
+        connection.execute("UPDATE rollup_mark SET last_id = 1 WHERE source = 'attempt'")
+    return path
+
+
+def test_what_the_third_version_wrote_has_no_cost_and_is_on_nobodys_bill(third: Path) -> None:
+    """Its rows stay; that they were not charged is no cost of 0 and no attempt of unknown price."""
+    with closing(open_history(third)) as connection:
+        for _ in range(2):
+            assert (
+                read(third, "SELECT prompt_tokens, cost_usd, best_usd, label, purpose FROM request")
+                == [(11, 0.5, None, None, "client")] * 2
+            )
+            assert (
+                read(third, "SELECT workload, team, cost_usd, cost_estimated, purpose FROM attempt")
+                == [("", None, None, 0, "client")] * 2
+            )
+            assert read(third, "SELECT * FROM spend_daily") == read(third, "SELECT * FROM savings_daily") == []
+            assert read(third, "SELECT failed_attempts FROM availability_daily") == [(1,)]
+            perform_chores(connection, HistoryPolicy(), 1001.0)
+            connection.execute("UPDATE evidence_hour SET n = 1")
+    assert read(third, "SELECT source, last_id FROM rollup_mark ORDER BY source") == [
+        ("attempt", 2),
+        ("probe", 0),
+        ("request", 2),
+    ]
+
+
+def test_what_the_third_version_wrote_is_read_before_it_is_brought_up(third: Path) -> None:
+    """By a restart, and by a simulation that only reads."""
+    with closing(Journeys(third)) as journeys:
+        requests = list(journeys.requests(0, 10**15))
+    assert recollect(third, now=50.0, wall_now=1010.0, policies={STEADY: HealthPolicy()}).outcomes == 2
+    assert [(one.prompt_tokens, one.label, one.purpose) for one in requests] == [(11, None, "client")] * 2
+    assert requests[0].attempts[0].cost_usd is None

@@ -14,29 +14,18 @@ import pytest
 
 from state.faults import Fault
 from state.history.migrations import open_history
-from state.history.retention import chores
 from state.history.rows import OperationRow, ProbeRow
 from state.outcome import Outcome, ProbeKind
 from state.policy import HistoryPolicy
 from state.standing import Standing
 from state.targets import TargetName
-from tests.rigs.histories import FLAKY, STEADY, attempt, every_row, fill, transition
+from tests.rigs.histories import FLAKY, STEADY, attempt, every_row, fill, perform_chores, transition
 
 HOUR = 3600.0
 DAY = 86400.0
 NOON = 1_750_075_200.0
 """Unix time of 2025-06-16T12:00:00Z."""
 FOREVER = HistoryPolicy()
-
-
-def perform_chores(connection: sqlite3.Connection, policy: HistoryPolicy, now: float) -> None:
-    """Do what the recorder does between two flushes, until there is nothing left to do."""
-    for chore in chores(policy, round(now * 1000)):
-        more = 1
-        while more:
-            for statement in chore.statements:
-                connection.execute(statement, chore.parameters)
-            ((more,),) = connection.execute(chore.more, chore.parameters).fetchall()
 
 
 def raw(_: sqlite3.Connection) -> None:

@@ -1,0 +1,57 @@
+"""What limits and budgets must fulfil beyond the shape of their values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from daemon.config.locate import KeyPath
+from daemon.config.reading import Problems, nearest
+from daemon.limits.policy import BudgetPolicy, LimitPolicy
+
+__all__ = ["check_budgets", "check_limits"]
+
+_COUNTS = ("requests_per_minute", "tokens_per_minute", "concurrent")
+_DOLLARS = ("usd_per_day", "usd_per_month")
+
+
+def check_limits(limits: Mapping[str, LimitPolicy], workloads: Mapping[str, object], problems: Problems) -> None:
+    """Note what is wrong with limits that were read."""
+    for name, limit in limits.items():
+        path: KeyPath = ("limits", name)
+        if all(getattr(limit, key) is None for key in (*_COUNTS, *_DOLLARS)):
+            problems.add(path, f"[limits.{name}] limits nothing; give it one of {', '.join((*_COUNTS, *_DOLLARS))}")
+        _check_numbers(path, limit, problems)
+        _check_names(path, limit.workloads, workloads, problems)
+
+
+def check_budgets(budgets: BudgetPolicy, problems: Problems) -> None:
+    """Note a time zone that nobody knows, and an answer of no length."""
+    try:
+        ZoneInfo(budgets.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        text = f"timezone {budgets.timezone!r} is not known here; give a name such as Europe/Berlin, or UTC"
+        problems.add(("budgets", "timezone"), text)
+    if budgets.assume_output_tokens < 1:
+        problems.add(("budgets", "assume_output_tokens"), "assume_output_tokens must be at least 1")
+
+
+def _check_numbers(path: KeyPath, limit: LimitPolicy, problems: Problems) -> None:
+    for key in _COUNTS:
+        value = getattr(limit, key)
+        if value is not None and value < 0:
+            problems.add((*path, key), f"{key} is {value}; 0 lets nobody through, and less means nothing")
+    for key in _DOLLARS:
+        usd = getattr(limit, key)
+        if usd is not None and not 0 <= usd < math.inf:
+            problems.add((*path, key), f"{key} is {usd:g}; give dollars, at least 0")
+    if not 0 < limit.warn_at <= 1:
+        problems.add((*path, "warn_at"), f"warn_at is {limit.warn_at:g}; give a share in (0, 1]")
+
+
+def _check_names(path: KeyPath, named: tuple[str, ...], workloads: Mapping[str, object], problems: Problems) -> None:
+    for workload in named:
+        if workload not in workloads and "/" not in workload:
+            text = f"there is no workload {workload}{nearest(workload, workloads)}"
+            problems.add((*path, "workloads"), text)

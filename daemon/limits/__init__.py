@@ -1,0 +1,1 @@
+"""Limits and budgets: who may ask how much, and what may be spent."""

@@ -1,0 +1,97 @@
+"""One account: what one subject of one limit has under way, asked for within the minute, and spent in its periods."""
+
+from __future__ import annotations
+
+import msgspec
+
+from daemon.limits.policy import LimitPolicy, Period
+from daemon.limits.rates import Minute
+
+__all__ = ["Account", "Purse", "Verdict"]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a limit stands in a request's way."""
+
+    name: str
+    """The limit, as in `[limits.NAME]`."""
+    subject: str
+    policy: LimitPolicy
+    what: str
+    """Which of its numbers, and what it stands at."""
+    frees_in_s: float | None
+    """Seconds until it would let the request through; None where nobody can say."""
+    frees_at: str = ""
+    """When that is, for limits in dollars."""
+    reached: bool = True
+    """Whether it is used up, or only nearly."""
+
+    @property
+    def message(self) -> str:
+        """What happened and when it ends, for the client."""
+        whose = f" for {self.policy.per} {self.subject or 'nobody in particular'}" if self.policy.per != "all" else ""
+        frees = self.frees_at or ("" if self.frees_in_s is None else f"in {max(0.1, self.frees_in_s):.1f} s")
+        return f"limits.{self.name}{whose}: {self.what}." + (f" It frees {frees}." if frees else "")
+
+
+class Purse(msgspec.Struct):
+    """The dollars of one period. Belongs to its account."""
+
+    period: Period
+    from_unix: float = 0.0
+    to_unix: float = 0.0
+    """Unix seconds; a purse without an end has yet to be opened."""
+    spent: float = 0.0
+    reserved: float = 0.0
+
+    @property
+    def committed(self) -> float:
+        """What is spent or set aside."""
+        return self.spent + self.reserved
+
+
+class Account:
+    """The counts of one subject under one limit. Owned by the ledger."""
+
+    def __init__(self, name: str, subject: str, policy: LimitPolicy) -> None:
+        """Open it with nothing in it."""
+        self.name = name
+        self.subject = subject
+        self.running = 0
+        self.requests = Minute()
+        self.tokens = Minute()
+        self._purses = {period: Purse(period) for period in Period}
+        self.govern(policy)
+
+    def govern(self, policy: LimitPolicy) -> None:
+        """Put `policy` in force; its purses are opened anew, since the time zone or whom it concerns may be another."""
+        self.policy = policy
+        self.binds = policy.binds
+        self.dollars = tuple((self._purses[period], most) for period, most in policy.budgets)
+        for purse in self._purses.values():
+            purse.to_unix = 0.0
+
+    def crowded(self, tokens: int, now: float) -> Verdict | None:
+        """Return why a request of about so many tokens is one too many, None where it is not."""
+        policy = self.policy
+        if policy.concurrent is not None and self.running >= policy.concurrent:
+            return self.verdict(f"concurrent = {policy.concurrent} is reached, {self.running} are under way", None)
+        most = policy.requests_per_minute
+        if most is not None and (wait_s := self.requests.frees_in(1, most, now)) > 0.0:
+            return self.verdict(f"requests_per_minute = {most} is reached", wait_s)
+        most = policy.tokens_per_minute
+        if most is not None and (wait_s := self.tokens.frees_in(tokens, most, now)) > 0.0:
+            taken = self.tokens.taken(now)
+            return self.verdict(f"tokens_per_minute = {most} is reached: {taken} taken, about {tokens} more", wait_s)
+        return None
+
+    def verdict(self, what: str, frees_in_s: float | None, frees_at: str = "") -> Verdict:
+        """Return a refusal in the name of this account."""
+        return Verdict(
+            name=self.name,
+            subject=self.subject,
+            policy=self.policy,
+            what=what,
+            frees_in_s=frees_in_s,
+            frees_at=frees_at,
+        )

@@ -1,0 +1,234 @@
+"""The ledger: what everybody has under way, has asked for within the minute, and has spent.
+
+Called on a session's own turn of the loop, as the lease desk's counter is: a few numbers, no hop. Its state is its own,
+and time is an argument. Money is set aside before a call and settled after it, so that what a hard limit lets through
+is never more than the limit and what attempts under way cost beyond their estimates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
+
+from daemon.limits.accounts import Account, Purse, Verdict
+from daemon.limits.book import Book
+from daemon.limits.calendar import bounds_of, when
+from daemon.limits.policy import Limits, subject_of
+from daemon.limits.rates import Claim
+from state.history.charges import BudgetRow, Charged
+from state.history.spending import Spent
+from state.targets import TargetName
+
+__all__ = ["Admission", "Ledger", "Moment", "Reservation"]
+
+_REMEMBERED: Final = 4096
+"""Callers whose limits are kept at hand; beyond it all are looked up anew."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """Now, on both clocks, in seconds: rates go by the monotonic one, days by the wall's."""
+
+    now: float
+    unix: float
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A request that was let in; whoever holds it gives it back."""
+
+    charged: Charged
+    accounts: tuple[Account, ...]
+    claims: tuple[tuple[Account, Claim], ...]
+    """What it has taken of tokens in the minute, by estimate."""
+    warnings: tuple[Verdict, ...] = ()
+    """The limits that it is over, or near to, and that do not refuse it."""
+
+    @property
+    def frugal(self) -> bool:
+        """Whether one of them wants it at the cheapest target."""
+        return any(each.policy.on_soft == "cheaper" and not each.policy.shadow for each in self.warnings)
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Money set aside for one attempt; whoever holds it settles it once."""
+
+    charged: Charged
+    purses: tuple[Purse, ...]
+    usd: float
+    binding: bool
+    """Whether a hard limit rests on it, so that it has to survive the process."""
+
+
+class Ledger:
+    """All accounts. One owner; `admit`, `reserve`, `settle` and `leave` never wait."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Open the accounts of `limits` as they are asked for."""
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._known: dict[Charged, tuple[Account, ...]] = {}
+        self._book = Book()
+        self.replace(limits)
+
+    def __repr__(self) -> str:
+        """Show how many accounts are open."""
+        return f"<Ledger accounts={len(self._accounts)}>"
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no limit at all."""
+        return not self._limits.by_name
+
+    def replace(self, limits: Limits) -> None:
+        """Put other limits in force: what is under way and what was spent counts on, also under limits that are new."""
+        self._limits = limits
+        self._zone = ZoneInfo(limits.budgets.timezone)
+        self._known.clear()
+        self._accounts = {key: each for key, each in self._accounts.items() if self._is_kept(each)}
+        for account in self._accounts.values():
+            account.govern(limits.by_name[account.name])
+        self._open()
+
+    def recall(self, spent: Iterable[Spent]) -> None:
+        """Take in what was spent before this process began."""
+        for each in spent:
+            self._book.add(each.charged, each.usd, each.unix)
+        self._open()
+
+    def admit(self, charged: Charged, tokens: int, moment: Moment) -> Admission | Verdict:
+        """Let a request of about so many tokens in, or return the limit that stands in its way."""
+        accounts = self._concerned(charged)
+        warnings = []
+        for account in accounts:
+            verdict = account.crowded(tokens, moment.now) or self._spent_up(account, moment.unix)
+            if verdict is None:
+                continue
+            if account.binds and verdict.reached:
+                return verdict
+            warnings.append(verdict)
+        claims = []
+        for account in accounts:
+            account.running += 1
+            if account.policy.requests_per_minute is not None:
+                account.requests.take(1, moment.now)
+            if account.policy.tokens_per_minute is not None:
+                claims.append((account, account.tokens.take(tokens, moment.now)))
+        return Admission(charged, accounts, tuple(claims), tuple(warnings))
+
+    def leave(self, admission: Admission, tokens: int | None, now: float) -> None:
+        """Take out a request that has ended with so many tokens; None leaves the estimate, where nobody counted."""
+        for account in admission.accounts:
+            account.running -= 1
+        if tokens is not None:
+            for account, claim in admission.claims:
+                account.tokens.correct(claim, tokens, now)
+
+    def reserve(
+        self, admission: Admission, target: TargetName, usd: float | None, unix: float
+    ) -> Reservation | Verdict:
+        """Set money aside for an attempt that costs at most about `usd`, None for unknown; or say why there is none."""
+        purses: list[Purse] = []
+        binding = False
+        for account in admission.accounts:
+            for purse, most in account.dollars:
+                self._turn(account, purse, unix)
+                if account.binds:
+                    if usd is None or purse.spent + purse.reserved + usd > most:
+                        return self._lacking(account, (purse, most), target, usd)
+                    binding = True
+                purses.append(purse)
+        for purse in purses:
+            purse.reserved += usd or 0.0
+        return Reservation(admission.charged, tuple(purses), usd or 0.0, binding)
+
+    def settle(self, reservation: Reservation, usd: float | None, unix: float) -> None:
+        """Put what an attempt really cost in the place of what was set aside; 0.0 gives all of it back."""
+        if usd:
+            for account in self._concerned(reservation.charged):
+                for purse, _ in account.dollars:
+                    self._turn(account, purse, unix)
+                    purse.spent += usd
+            self._book.add(reservation.charged, usd, unix)
+        for purse in reservation.purses:
+            purse.reserved = max(0.0, purse.reserved - reservation.usd)
+
+    def standing(self, moment: Moment) -> Iterator[BudgetRow]:
+        """Yield how each limit in dollars stands."""
+        for account in self._accounts.values():
+            for purse, most in account.dollars:
+                self._turn(account, purse, moment.unix)
+                yield BudgetRow(
+                    at=moment.now,
+                    name=account.name,
+                    subject=account.subject,
+                    period=purse.period.value,
+                    from_unix=purse.from_unix,
+                    to_unix=purse.to_unix,
+                    limit_usd=most,
+                    spent_usd=purse.spent,
+                    reserved_usd=purse.reserved,
+                )
+
+    def _concerned(self, charged: Charged) -> tuple[Account, ...]:
+        known = self._known.get(charged)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            limits = self._limits.by_name.items()
+            named = [(name, subject_of(policy, charged), policy) for name, policy in limits if policy.concerns(charged)]
+            known = self._known[charged] = tuple(
+                self._accounts.setdefault((name, subject), Account(name, subject, policy))
+                for name, subject, policy in named
+            )
+        return known
+
+    def _is_kept(self, account: Account) -> bool:
+        """Return whether an account goes on under the limits in force."""
+        policy = self._limits.by_name.get(account.name)
+        return policy is not None and policy.per == account.policy.per
+
+    def _open(self) -> None:
+        """Open the accounts of everybody who has spent something, so that it shows how they stand."""
+        for charged in self._book.charged:
+            self._concerned(charged)
+
+    def _turn(self, account: Account, purse: Purse, unix: float) -> None:
+        """Begin a purse's next period where its time is over; one that is opened holds what the book has of it."""
+        if purse.from_unix <= unix < purse.to_unix:
+            return
+        # While it is open everything that is spent passes through it, so a period that begins has nothing yet.
+        opened = 0.0 < purse.to_unix <= unix
+        purse.from_unix, purse.to_unix = bounds = bounds_of(purse.period, unix, self._zone)
+        purse.spent = 0.0 if opened else self._book.sum(account.policy, account.subject, *bounds)
+
+    def _spent_up(self, account: Account, unix: float) -> Verdict | None:
+        """Return the limit in dollars that is used up, or nearly; None where there is none."""
+        nearly = None
+        for purse, most in account.dollars:
+            self._turn(account, purse, unix)
+            committed = purse.spent + purse.reserved
+            if committed < most * account.policy.warn_at:
+                continue
+            reached = committed >= most
+            word = "is used up" if reached else "is nearly used up"
+            what = f"usd_per_{purse.period.value} = {most:.2f} {word} ({committed:.2f})"
+            frees_at = f"at {when(purse.to_unix, self._zone)}"
+            verdict = replace(account.verdict(what, purse.to_unix - unix, frees_at), reached=reached)
+            if reached:
+                return verdict
+            nearly = verdict
+        return nearly
+
+    def _lacking(self, account: Account, held: tuple[Purse, float], target: TargetName, usd: float | None) -> Verdict:
+        """Return why an attempt that may cost `usd` has no money."""
+        purse, most = held
+        stands = f"usd_per_{purse.period.value} = {most:.2f}"
+        if usd is None:
+            what = f"{stands} cannot be kept at {target}, whose price is unknown; set its prices in the configuration"
+            return account.verdict(what, None)
+        what = f"{stands} leaves ${max(0.0, most - purse.committed):.4f}, and {target} may cost ${usd:.4f}"
+        return account.verdict(
+            what, None, f"at {when(purse.to_unix, self._zone)}, or as attempts under way are settled"
+        )
