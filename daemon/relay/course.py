@@ -210,6 +210,13 @@ class Course:
         alone = replace(self.call.workload, targets=onto)
         return replace(self._query(), workload=alone, tried=(), last_resort=None, elsewhere=True, escalated=lack)
 
+    def replacement(self, lease: Lease, lack: str) -> RouteQuery:
+        """Return the question for who takes over from an attempt under way, whose beginning has a `lack`."""
+        asked = self.escalation(self.stronger_than(lease.target), lack)
+        tried = [*self.tried, (lease.target, Outcome())]
+        billing = payer(self.call, self.preference, tried, self._payers)
+        return replace(asked, billing=billing, number=asked.number + 1, instead_of=lease.ticket)
+
     async def after(self, failed: Failed) -> str:
         """Take in a failure: return why there is nothing more to try, or wait as the workload wants and return ""."""
         target, outcome = self.tried[-1]

@@ -13,9 +13,13 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from daemon.limits.ledger import Ledger
+from daemon.limits.policy import LimitPolicy, Limits
+from daemon.relay.billing import payers_of
 from daemon.relay.calls import ClientLeft
 from daemon.relay.checks import Checks
 from daemon.routing.cascading import costlier
+from daemon.routing.leases import RoutesReplaced
 from daemon.routing.policy import StreamRecovery
 from probes.cascade import CascadePolicy
 from probes.policy import Dialect
@@ -218,3 +222,33 @@ def test_costlier_is_who_asks_more_for_this_request() -> None:
     assert costlier(b, (a, b, c, d), prices, (0, 1.0)) == (a, d)
     assert costlier(d, (a, b, c), prices, (1, 1.0)) == ()
     assert costlier(d, (a, b), {}, (1, 1.0)) == (a, b)
+
+
+@pytest.mark.parametrize("manner", ["plain", "streamed"])
+@pytest.mark.parametrize("more", ["other money", "short money", "no money"])
+def test_nobody_dearer_is_asked_at_the_expense_of_whoever_did_not_agree(manner: str, more: str) -> None:
+    """Neither another account pays for an escalation, nor a budget of which little is left."""
+
+    async def main() -> None:
+        make = stream if manner == "streamed" else whole
+        async with relay(make(REFUSAL), make(GOOD), prices=(CHEAP, DEAR)) as (one, (_, dear)):
+            workload, client = cascade(one), Recorded()
+            if more == "short money":
+                soft = LimitPolicy(usd_per_day=1e-9, enforce="soft", on_soft="cheaper")
+                one.ledger = Ledger(Limits(by_name={"soft": soft}))
+                await one.send(streamed=manner == "streamed", workload=workload, fallback_allowed=False)
+            elif more == "no money":
+                one.ledger = Ledger(Limits(by_name={"hard": LimitPolicy(usd_per_day=0.05)}))
+            else:
+                groups = {target: target.partition("/")[0] for target in one.workload.targets}
+                places = {target: replace(one.routes.places[target], billing=groups[target]) for target in groups}
+                routes = replace(one.routes, places=places)
+                one.box.put(RoutesReplaced(routes=routes))
+                await one.desk.view()
+                one.besides["payers"] = payers_of(routes)
+            reply = await one.send(client, streamed=manner == "streamed", workload=workload)
+            assert b"sorry" in (client.body if reply is None else reply.body)
+            assert not dear.heard
+            assert await one.idle()
+
+    _run(main)
