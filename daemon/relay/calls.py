@@ -22,6 +22,7 @@ __all__ = [
     "ClientLeft",
     "ExchangeResult",
     "Failed",
+    "Give",
     "Streamed",
     "Wanting",
     "Whole",
@@ -136,13 +137,17 @@ class Failed(msgspec.Struct, frozen=True):
         return self.status in _INVALID and member.encode() in self.body
 
 
+Give = Callable[[Client], Awaitable[Streamed]]
+"""Gives a client a stream that was held back."""
+
+
 class Wanting(msgspec.Struct, frozen=True, kw_only=True):
     """A stream of which the client has seen nothing: it does not do, and a costlier target is ready."""
 
     outcome: Outcome
     lack: str
     """What it lacks, as a few words."""
-    give: Callable[[Client], Awaitable[Streamed]] | None = None
+    give: Give | None = None
     """Gives it to the client after all; None where it was given up before its end."""
 
 

@@ -148,12 +148,12 @@ class Course:
     def stronger_than(self, origin: TargetName) -> tuple[TargetName, ...]:
         """Return who is to better an answer of `origin`, and has not been tried: nobody where the workload wants none.
 
-        In a cascade that is everybody costlier, else the one that the workload names.
+        In a cascade that is everybody costlier, unless money is short; else the one that the workload names.
         """
         workload = self.call.workload
         tried = {target for target, _ in self.tried}
         if workload.cascade is not None:
-            if not self.call.surface.generates:
+            if not self.call.surface.generates or self.frugal:
                 return ()
             tokens = (self.tokens, self.answer_tokens)
             left = [target for target in workload.targets if target not in tried]
@@ -209,6 +209,13 @@ class Course:
         """Return the question for the stronger models alone, where an answer has a `lack`."""
         alone = replace(self.call.workload, targets=onto)
         return replace(self._query(), workload=alone, tried=(), last_resort=None, elsewhere=True, escalated=lack)
+
+    def replacement(self, lease: Lease, lack: str) -> RouteQuery:
+        """Return the question for who takes over from an attempt under way, whose beginning has a `lack`."""
+        asked = self.escalation(self.stronger_than(lease.target), lack)
+        tried = [*self.tried, (lease.target, Outcome())]
+        billing = payer(self.call, self.preference, tried, self._payers)
+        return replace(asked, billing=billing, number=asked.number + 1, instead_of=lease.ticket)
 
     async def after(self, failed: Failed) -> str:
         """Take in a failure: return why there is nothing more to try, or wait as the workload wants and return ""."""

@@ -69,9 +69,7 @@ class Escalation:
 
     async def _ready(self, lease: Lease, lack: str) -> bool:
         """Get the lease of a costlier target in place of `lease`; return whether there is one."""
-        course = self._course
-        query = course.escalation(course.stronger_than(lease.target), lack)
-        query = msgspec.structs.replace(query, number=query.number + 1, instead_of=lease.ticket)
+        query = self._course.replacement(lease, lack)
         held = self._around.desk.lease(query)
         answer = await held.ask()
         if isinstance(answer, NoLease):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
 
 from daemon.relay.audition import Judging
 from daemon.relay.bodies import MAX_ERROR_BYTES, MAX_REPLY_BYTES, whole_body
-from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Streamed, Wanting, Whole
+from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Give, Streamed, Wanting, Whole
 from daemon.relay.deadlines import Watch
 from daemon.relay.findings import Findings
 from daemon.relay.gear import Gear, Terms
@@ -27,7 +26,6 @@ from state.outcome import Outcome
 
 __all__ = ["Exchange"]
 
-Give = Callable[[Client], Awaitable[Streamed]]
 _OK = range(200, 300)
 
 
@@ -115,15 +113,10 @@ class Exchange:
 
     async def _read(self, reply: UpstreamReply) -> bytes:
         by = min(self._by, self._gear.clock() + self._timeouts.idle)
-        if self._floor is not None and self._found.first_byte_s is not None and self._drips:
+        if self._floor is not None and self._found.first_byte_s is not None and not self._reader.proved:
             by = min(by, self._found.started + self._found.first_byte_s + self._floor.over)
         self._watch.expires_at = by
         return await reply.read()
-
-    @property
-    def _drips(self) -> bool:
-        """Whether its beginning has not proved its pace yet, where it must."""
-        return self._floor is not None and not self._passed and self._reader.said < self._floor.tokens
 
     async def _refused(self, reply: UpstreamReply) -> Failed:
         self._refusal = reply
@@ -167,12 +160,11 @@ class Exchange:
                     self._begin(reply)
                 if self._hushed:
                     break
-                judging = None if self._audition is None else self._audition.judging(onward, reader.diagnosis)
-                if (wanting := await self._wanting(judging, reply)) is not None:
+                if onward and (wanting := await self._wanting_so_far(reply)) is not None:
                     return wanting
                 if onward:
                     await self._pass_on(self._passage.take(onward), reply, client)
-                elif reader.diagnosis is not None and not self._passed:
+                elif reader.diagnosis is not None and not self._passed and not self._judges(reader.diagnosis):
                     if not self._is_last_word(reader.diagnosis):
                         break
                     await self._pass_on(reader.release(), reply, client)
@@ -183,10 +175,13 @@ class Exchange:
         return await self._stream_ended(diagnosis, reply, client)
 
     async def _stream_ended(self, diagnosis: Diagnosis | None, reply: UpstreamReply, client: Client) -> ExchangeResult:
-        if diagnosis is None or (self._passed and self._is_last_word(diagnosis)):
-            judging = None if self._audition is None or self._reader.committed else self._audition.lack_in_all
-            give = partial(self._give, reply)
-            return await self._wanting(judging, reply, give) or await give(client)
+        give, held = partial(self._give, reply), self._judges(diagnosis) and not self._reader.committed
+        if held and self._audition is not None:
+            wanting = await self._wanting(self._audition.judging(diagnosis), reply, give)
+            if wanting is not None:
+                return wanting
+        if diagnosis is None or (self._is_last_word(diagnosis) and (self._passed or held)):
+            return await give(client)
         if not self._committed:
             fault = Fault.BAD_REPLY if diagnosis.fault is Fault.CUT else diagnosis.fault
             outcome = self._found.diagnosed(msgspec.structs.replace(diagnosis, fault=fault), reply)
@@ -201,13 +196,19 @@ class Exchange:
         outcome = self._found.outcome(None, "", reply)
         return Streamed(outcome=outcome, usage=self._reader.usage, connect_s=reply.connect_s)
 
-    async def _wanting(self, judging: Judging | None, reply: UpstreamReply, give: Give | None = None) -> Wanting | None:
+    def _judges(self, diagnosis: Diagnosis | None) -> bool:
+        """Return whether a stream with that diagnosis is judged once it has ended: a good one, or a refusal."""
+        filtered = diagnosis is None or diagnosis.fault is Fault.CONTENT_FILTER
+        return self._audition is not None and filtered
+
+    async def _wanting_so_far(self, reply: UpstreamReply) -> Wanting | None:
+        return None if self._audition is None else await self._wanting(self._audition.lack_so_far, reply)
+
+    async def _wanting(self, judging: Judging, reply: UpstreamReply, give: Give | None = None) -> Wanting | None:
         """Return that the stream does not do and is given up, None where it goes on; it is judged only once.
 
         With `give`, which gives it to the client, it has come whole.
         """
-        if judging is None:
-            return None
         self._audition = None
         self._watch.expires_at = math.inf  # what is waited for now is none of the provider's doing
         lack = await self._found.apart(judging())
@@ -276,7 +277,7 @@ class Exchange:
             return self._found.outcome(Fault.CANCELLED, clients)
         if now >= limits.end:
             return self._found.outcome(Fault.TIMEOUT, f"not finished within {self._timeouts.total:g}s")
-        if self._floor is not None and self._reader.said and self._drips:
+        if self._floor is not None and self._reader.said and not self._reader.proved:
             pace = f"{self._floor.tokens_per_second:g} tokens a second"
             return self._found.outcome(
                 Fault.TIMEOUT, f"it drips: about {self._reader.said:.0f} tokens, less than {pace}"

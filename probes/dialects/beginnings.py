@@ -12,8 +12,8 @@ from probes.surfaces import Surface
 __all__ = ["Beginning"]
 
 _UNSPOKEN: Final = ("tool_calls", "function_call", "audio")
-_OWN_BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking"})
-_OWN_ITEMS: Final = frozenset({"message", "reasoning"})
+_OWN_BLOCKS: Final = ("text", "thinking", "redacted_thinking")
+_OWN_ITEMS: Final = ("message", "reasoning")
 
 
 class Beginning:

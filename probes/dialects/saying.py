@@ -97,7 +97,7 @@ def _message(answer: dict[str, Any]) -> Said:
     return Said(
         text=spoken(texts_in([part for part in parts if part.get("type") == "text"])),
         refused=answer.get("stop_reason") == "refusal",
-        others=any(part.get("type") not in {"text", "thinking", "redacted_thinking"} for part in parts),
+        others=any(part.get("type") not in ("text", "thinking", "redacted_thinking") for part in parts),
     )
 
 
@@ -108,7 +108,7 @@ def _response(answer: dict[str, Any]) -> Said:
     return Said(
         text=spoken(texts_in(texts)),
         refused=any(part.get("type") == "refusal" for part in parts),
-        others=any(item.get("type") not in {"message", "reasoning"} for item in items),
+        others=any(item.get("type") not in ("message", "reasoning") for item in items),
         logprob=mean(value for part in texts for value in logprobs_in(part.get("logprobs"))),
     )
 

@@ -95,6 +95,11 @@ class StreamReader:
         return None if self.finished else Diagnosis(Fault.CUT, "the stream ended without saying that it is complete")
 
     @property
+    def proved(self) -> bool:
+        """Whether it has said enough tokens to be let go, or was let go for another reason."""
+        return self.committed or self.said >= self._enough
+
+    @property
     def uncounted(self) -> float:
         """About how many tokens of content have come; 0.0 where the provider has counted all of them."""
         if self.finished and self.usage.completion_tokens is not None:
