@@ -67,6 +67,7 @@ class Mailbox(Generic[M]):
         self._waiting: deque[M] = deque()
         self._capacity = capacity
         self._arrival: anyio.Event | None = None
+        self._awaited: type = object
         self._dropped = 0
 
     def __len__(self) -> int:
@@ -93,14 +94,14 @@ class Mailbox(Generic[M]):
             self._dropped += 1
             return False
         self._waiting.append(message)
-        if self._arrival is not None:
+        if self._arrival is not None and isinstance(message, self._awaited):
             self._arrival.set()
         return True
 
-    async def arrival(self) -> None:
-        """Wait until at least one message waits; cancelling this wait loses nothing."""
-        if not self._waiting:
-            self._arrival = _event_type()()
+    async def arrival(self, kind: type = object) -> None:
+        """Wait until at least one message of a kind waits; cancelling this wait loses nothing."""
+        if not any(isinstance(message, kind) for message in self._waiting):
+            self._arrival, self._awaited = _event_type()(), kind
             try:
                 await self._arrival.wait()
             finally:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
+from daemon.limits.calendar import zone_named
 from daemon.limits.policy import BudgetPolicy, LimitPolicy
 
 __all__ = ["check_budgets", "check_limits"]
@@ -29,10 +29,9 @@ def check_limits(limits: Mapping[str, LimitPolicy], workloads: Mapping[str, obje
 def check_budgets(budgets: BudgetPolicy, problems: Problems) -> None:
     """Note a time zone that nobody knows, and an answer of no length."""
     try:
-        ZoneInfo(budgets.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        text = f"timezone {budgets.timezone!r} is not known here; give a name such as Europe/Berlin, or UTC"
-        problems.add(("budgets", "timezone"), text)
+        zone_named(budgets.timezone)
+    except ValueError as problem:
+        problems.add(("budgets", "timezone"), str(problem))
     if budgets.assume_output_tokens < 1:
         problems.add(("budgets", "assume_output_tokens"), "assume_output_tokens must be at least 1")
 

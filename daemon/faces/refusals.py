@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Final
 
@@ -133,10 +134,12 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 def refusal_headers(refusal: Refusal) -> dict[str, str]:
     """Return the headers that go with a refusal: no wait that would hang an SDK, no retry that cannot help."""
-    headers = {"x-should-retry": "false"} if refusal.kind in _FINAL else {}
     wait = refusal.retry_after_s
-    if wait is not None and 0 < wait <= LONGEST_RETRY_AFTER_S:
-        headers["retry-after"] = str(max(1, round(wait)))
+    soon = wait is not None and 0 < wait <= LONGEST_RETRY_AFTER_S
+    final = refusal.kind in _FINAL and not (soon and refusal.kind is RefusalKind.BUDGET)
+    headers = {"x-should-retry": "false"} if final else {}
+    if wait is not None and soon:
+        headers["retry-after"] = str(max(1, math.ceil(wait)))
     return headers
 
 

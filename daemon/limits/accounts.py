@@ -8,6 +8,7 @@ import msgspec
 
 from daemon.limits.policy import LimitPolicy, Period
 from daemon.limits.rates import Minute
+from state.history.charges import Charged
 
 __all__ = ["Account", "Purse", "Verdict"]
 
@@ -62,6 +63,8 @@ class Account:
         self.running = 0
         self.requests = Minute()
         self.tokens = Minute()
+        self.payers: set[Charged] = set()
+        """Who has spent something of it: what is looked up in the book when a period is opened."""
         self._purses = {period: Purse(period) for period in Period}
         self.govern(policy)
 
@@ -72,6 +75,17 @@ class Account:
         self.dollars = tuple((self._purses[period], most) for period, most in policy.budgets)
         for purse in self._purses.values():
             purse.to_unix = 0.0
+
+    def idle(self, now: float) -> bool:
+        """Return whether it says nothing that a new one would not."""
+        busy = self.running or self.payers or self.requests.taken(now) or self.tokens.taken(now)
+        return not busy and not any(purse.reserved for purse in self._purses.values())
+
+    def free(self) -> None:
+        """Count nothing as set aside and nobody as a payer any more."""
+        self.payers.clear()
+        for purse in self._purses.values():
+            purse.reserved = 0.0
 
     def crowded(self, tokens: int, now: float) -> Verdict | None:
         """Return why a request of about so many tokens is one too many, None where it is not."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from daemon.limits.policy import LimitPolicy, subject_of
 from state.history.charges import Charged
 from state.history.spending import KEPT_S
 
@@ -31,20 +31,20 @@ class Book:
         sums = self._sums.setdefault(charged, {})
         sums[quarter] = sums.get(quarter, 0.0) + usd
 
+    def __contains__(self, charged: Charged) -> bool:
+        """Return whether somebody was charged for something."""
+        return charged in self._sums
+
     @property
     def charged(self) -> tuple[Charged, ...]:
         """Everybody who was charged for something."""
         return tuple(self._sums)
 
-    def sum(self, policy: LimitPolicy, subject: str, from_unix: float, to_unix: float) -> float:
-        """Return what was spent in a period on the account of `subject` under `policy`."""
+    def sum(self, payers: Iterable[Charged], from_unix: float, to_unix: float) -> float:
+        """Return what some of them spent in a period."""
         first, end = int(from_unix // QUARTER_S), int(to_unix // QUARTER_S)
         return sum(
-            usd
-            for charged, sums in self._sums.items()
-            if policy.concerns(charged) and subject_of(policy, charged) == subject
-            for quarter, usd in sums.items()
-            if first <= quarter < end
+            usd for charged in payers for quarter, usd in self._sums.get(charged, {}).items() if first <= quarter < end
         )
 
     def _forget(self, before: int) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from daemon.limits.policy import Period
 
-__all__ = ["bounds_of", "when"]
+__all__ = ["bounds_of", "when", "zone_named"]
 
 
-def bounds_of(period: Period, unix_s: float, zone: ZoneInfo) -> tuple[float, float]:
+def bounds_of(period: Period, unix_s: float, zone: tzinfo) -> tuple[float, float]:
     """Return when the day or month around `unix_s` begins and ends, in Unix seconds.
 
     By the calendar: a day in which clocks are put back has 25 hours.
@@ -24,6 +24,19 @@ def bounds_of(period: Period, unix_s: float, zone: ZoneInfo) -> tuple[float, flo
     return begin.timestamp(), end.timestamp()
 
 
-def when(unix_s: float, zone: ZoneInfo) -> str:
+def zone_named(name: str) -> tzinfo:
+    """Return the time zone of that name. Raises ValueError where the system's database has none.
+
+    UTC needs no database: it is what holds where nothing is said.
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:  # zoneinfo's own error is a KeyError
+        raise ValueError(f"timezone {name!r} is not known here; give a name such as Europe/Berlin, or UTC") from error
+
+
+def when(unix_s: float, zone: tzinfo) -> str:
     """Return a moment as people of that zone read it, to the minute, with its offset."""
     return datetime.fromtimestamp(unix_s, zone).isoformat(timespec="minutes")

@@ -7,24 +7,25 @@ is never more than the limit and what attempts under way cost beyond their estim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec.structs import replace
 
 from daemon.limits.accounts import Account, Purse, Verdict
 from daemon.limits.book import Book
-from daemon.limits.calendar import bounds_of, when
+from daemon.limits.calendar import bounds_of, zone_named
 from daemon.limits.policy import Limits, subject_of
 from daemon.limits.rates import Claim
+from daemon.limits.telling import lacking, running_out
 from state.history.charges import BudgetRow, Charged
 from state.history.spending import Spent
 from state.targets import TargetName
 
 __all__ = ["Admission", "Ledger", "Moment", "Reservation"]
 
+_OWN: Final = "client"
 _REMEMBERED: Final = 4096
 """Callers whose limits are kept at hand; beyond it all are looked up anew."""
 
@@ -52,8 +53,8 @@ class Admission(msgspec.Struct, frozen=True):
         return any(each.policy.on_soft == "cheaper" and not each.policy.shadow for each in self.warnings)
 
 
-class Reservation(msgspec.Struct, frozen=True):
-    """Money set aside for one attempt; whoever holds it settles it once."""
+class Reservation(msgspec.Struct, eq=False):
+    """Money set aside for one attempt; whoever holds it settles it once, and only the ledger changes it."""
 
     charged: Charged
     purses: tuple[Purse, ...]
@@ -68,6 +69,10 @@ class Ledger:
     def __init__(self, limits: Limits) -> None:
         """Open the accounts of `limits` as they are asked for."""
         self._accounts: dict[tuple[str, str], Account] = {}
+        self._room = _REMEMBERED
+        """Accounts that are opened before those are closed that say nothing any more."""
+        self._held: set[Reservation] = set()
+        self._now = 0.0
         self._known: dict[Charged, tuple[Account, ...]] = {}
         self._book = Book()
         self.replace(limits)
@@ -76,46 +81,53 @@ class Ledger:
         """Show how many accounts are open."""
         return f"<Ledger accounts={len(self._accounts)}>"
 
-    @property
-    def idle(self) -> bool:
-        """Whether there is no limit at all."""
-        return not self._limits.by_name
-
     def replace(self, limits: Limits) -> None:
-        """Put other limits in force: what is under way and what was spent counts on, also under limits that are new."""
+        """Put other limits in force: what was spent and what is set aside counts for those that are new, too."""
         self._limits = limits
-        self._zone = ZoneInfo(limits.budgets.timezone)
+        self._zone = zone_named(limits.budgets.timezone)
         self._known.clear()
         self._accounts = {key: each for key, each in self._accounts.items() if self._is_kept(each)}
         for account in self._accounts.values():
             account.govern(limits.by_name[account.name])
-        self._open()
+            account.free()
+        self._open(self._book.charged)
+        for reservation in self._held:
+            self._hold(reservation)
 
     def recall(self, spent: Iterable[Spent]) -> None:
         """Take in what was spent before this process began."""
         for each in spent:
             self._book.add(each.charged, each.usd, each.unix)
-        self._open()
+        for account in self._accounts.values():
+            account.govern(account.policy)
+        self._open(self._book.charged)
 
     def admit(self, charged: Charged, tokens: int, moment: Moment) -> Admission | Verdict:
-        """Let a request of about so many tokens in, or return the limit that stands in its way."""
+        """Let a request of about so many tokens in, or return the limit in its way: of several the one that frees last.
+
+        What is no client's own request (`charged.purpose`) is counted in dollars alone.
+        """
+        self._now = moment.now
         accounts = self._concerned(charged)
-        warnings = []
+        warnings: list[Verdict] = []
+        refusals: list[Verdict] = []
+        own = charged.purpose == _OWN
         for account in accounts:
-            verdict = account.crowded(tokens, moment.now) or self._spent_up(account, moment.unix)
-            if verdict is None:
-                continue
-            if account.binds and verdict.reached:
-                return verdict
-            warnings.append(verdict)
+            verdict = self._spent_up(account, moment.unix) if account.dollars else None
+            if (verdict is None or not verdict.reached) and own:
+                verdict = account.crowded(tokens, moment.now) or verdict
+            if verdict is not None:
+                (refusals if account.binds and verdict.reached else warnings).append(verdict)
+        if refusals:
+            return max(refusals, key=_wait)
         claims = []
-        for account in accounts:
+        for account in accounts if own else ():
             account.running += 1
             if account.policy.requests_per_minute is not None:
                 account.requests.take(1, moment.now)
             if account.policy.tokens_per_minute is not None:
                 claims.append((account, account.tokens.take(tokens, moment.now)))
-        return Admission(charged, accounts, tuple(claims), tuple(warnings))
+        return Admission(charged, accounts if own else (), tuple(claims), tuple(warnings))
 
     def leave(self, admission: Admission, tokens: int | None, now: float) -> None:
         """Take out a request that has ended with so many tokens; None leaves the estimate, where nobody counted."""
@@ -131,26 +143,30 @@ class Ledger:
         """Set money aside for an attempt that costs at most about `usd`, None for unknown; or say why there is none."""
         purses: list[Purse] = []
         binding = False
-        for account in admission.accounts:
+        for account in self._concerned(admission.charged):
             for purse, most in account.dollars:
                 self._turn(account, purse, unix)
                 if account.binds:
-                    if usd is None or purse.spent + purse.reserved + usd > most:
-                        return self._lacking(account, (purse, most), target, usd)
+                    if usd is None or (usd and purse.spent + purse.reserved + usd > most):
+                        return lacking(account, (purse, most), (target, usd), self._zone)
                     binding = True
                 purses.append(purse)
         for purse in purses:
             purse.reserved += usd or 0.0
-        return Reservation(admission.charged, tuple(purses), usd or 0.0, binding)
+        reservation = Reservation(admission.charged, tuple(purses), usd or 0.0, binding)
+        self._held.add(reservation)
+        return reservation
 
     def settle(self, reservation: Reservation, usd: float | None, unix: float) -> None:
         """Put what an attempt really cost in the place of what was set aside; 0.0 gives all of it back."""
         if usd:
             for account in self._concerned(reservation.charged):
+                account.payers.add(reservation.charged)
                 for purse, _ in account.dollars:
                     self._turn(account, purse, unix)
                     purse.spent += usd
             self._book.add(reservation.charged, usd, unix)
+        self._held.discard(reservation)
         for purse in reservation.purses:
             purse.reserved = max(0.0, purse.reserved - reservation.usd)
 
@@ -176,6 +192,8 @@ class Ledger:
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
+            if len(self._accounts) >= self._room:
+                self._close()
             limits = self._limits.by_name.items()
             named = [(name, subject_of(policy, charged), policy) for name, policy in limits if policy.concerns(charged)]
             known = self._known[charged] = tuple(
@@ -189,10 +207,26 @@ class Ledger:
         policy = self._limits.by_name.get(account.name)
         return policy is not None and policy.per == account.policy.per
 
-    def _open(self) -> None:
+    def _open(self, payers: Iterable[Charged]) -> None:
         """Open the accounts of everybody who has spent something, so that it shows how they stand."""
-        for charged in self._book.charged:
-            self._concerned(charged)
+        for charged in payers:
+            for account in self._concerned(charged):
+                account.payers.add(charged)
+
+    def _hold(self, reservation: Reservation) -> None:
+        """Set aside again what is held, where it belongs now."""
+        accounts = self._concerned(reservation.charged)
+        reservation.purses = tuple(purse for account in accounts for purse, _ in account.dollars)
+        for purse in reservation.purses:
+            purse.reserved += reservation.usd
+
+    def _close(self) -> None:
+        """Close the accounts that say nothing a new one would not: callers may come under any number of names."""
+        for account in self._accounts.values():
+            account.payers = {each for each in account.payers if each in self._book}
+        self._accounts = {key: each for key, each in self._accounts.items() if not each.idle(self._now)}
+        self._known.clear()
+        self._room = 2 * len(self._accounts) + _REMEMBERED
 
     def _turn(self, account: Account, purse: Purse, unix: float) -> None:
         """Begin a purse's next period where its time is over; one that is opened holds what the book has of it."""
@@ -201,34 +235,17 @@ class Ledger:
         # While it is open everything that is spent passes through it, so a period that begins has nothing yet.
         opened = 0.0 < purse.to_unix <= unix
         purse.from_unix, purse.to_unix = bounds = bounds_of(purse.period, unix, self._zone)
-        purse.spent = 0.0 if opened else self._book.sum(account.policy, account.subject, *bounds)
+        purse.spent = 0.0 if opened else self._book.sum(account.payers, *bounds)
 
     def _spent_up(self, account: Account, unix: float) -> Verdict | None:
-        """Return the limit in dollars that is used up, or nearly; None where there is none."""
-        nearly = None
+        """Return what is to be said of the limits in dollars, first of one that is used up and frees last."""
+        found = []
         for purse, most in account.dollars:
             self._turn(account, purse, unix)
-            committed = purse.spent + purse.reserved
-            if committed < most * account.policy.warn_at:
-                continue
-            reached = committed >= most
-            word = "is used up" if reached else "is nearly used up"
-            what = f"usd_per_{purse.period.value} = {most:.2f} {word} ({committed:.2f})"
-            frees_at = f"at {when(purse.to_unix, self._zone)}"
-            verdict = replace(account.verdict(what, purse.to_unix - unix, frees_at), reached=reached)
-            if reached:
-                return verdict
-            nearly = verdict
-        return nearly
+            if (verdict := running_out(account, (purse, most), unix, self._zone)) is not None:
+                found.append(verdict)
+        return max(found, key=lambda each: (each.reached, _wait(each)), default=None)
 
-    def _lacking(self, account: Account, held: tuple[Purse, float], target: TargetName, usd: float | None) -> Verdict:
-        """Return why an attempt that may cost `usd` has no money."""
-        purse, most = held
-        stands = f"usd_per_{purse.period.value} = {most:.2f}"
-        if usd is None:
-            what = f"{stands} cannot be kept at {target}, whose price is unknown; set its prices in the configuration"
-            return account.verdict(what, None)
-        what = f"{stands} leaves ${max(0.0, most - purse.committed):.4f}, and {target} may cost ${usd:.4f}"
-        return account.verdict(
-            what, None, f"at {when(purse.to_unix, self._zone)}, or as attempts under way are settled"
-        )
+
+def _wait(verdict: Verdict) -> float:
+    return math.inf if verdict.frees_in_s is None else verdict.frees_in_s

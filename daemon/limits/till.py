@@ -16,6 +16,7 @@ from state.history.charges import Charged, ReservationRow
 from state.history.rows import FlushRequested, RecorderMessage
 from state.history.spending import Spending, Spent
 from state.mailbox import Address, Reply
+from state.outcome import Work
 from state.prices import Price, ceiling_of
 from state.targets import TargetName
 
@@ -36,7 +37,7 @@ class Watches(Protocol):
         ...
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What one request asks for, as far as limits and prices go."""
 
     request_id: str
@@ -44,7 +45,27 @@ class Asked(msgspec.Struct, frozen=True):
     tokens: int
     """About how many tokens its input has."""
     max_tokens: int | None
-    """How many the answer may have, where the request says so."""
+    """How many an answer may have, where the request says so."""
+    answers: int = 1
+    """How many answers are asked for."""
+    work: Work = Work.GENERATE
+
+    @property
+    def expected(self) -> int:
+        """How many tokens it counts for until providers have counted."""
+        return self.tokens + (self.max_tokens or 0) * self.answers
+
+    def ceiling(self, price: Price | None, assumed: int) -> float | None:
+        """Return the most dollars that an attempt costs, None where that is unknown.
+
+        An answer of unstated length is taken to have `assumed` tokens.
+        """
+        if self.work is Work.COUNT:
+            return 0.0
+        if price is None:
+            return None
+        output = (self.max_tokens or assumed) * self.answers if self.work is Work.GENERATE else 0
+        return ceiling_of(price, round(self.tokens * _MARGIN), output)
 
 
 class Till:
@@ -69,17 +90,14 @@ class Till:
     def recall(self, spending: Spending) -> None:
         """Take in what was spent before this process began, and book what it left unsettled at its estimate."""
         moment = self.moment()
-        self.ledger.recall(spending.spent)
         for each in spending.unsettled:
             self.recorder.post(each.as_attempt(moment.now))
-            self.ledger.recall((Spent(each.charged, each.usd, moment.unix),))
+        killed = (Spent(each.charged, each.usd, moment.unix) for each in spending.unsettled)
+        self.ledger.recall((*spending.spent, *killed))
 
     def admit(self, asked: Asked, prices: Mapping[TargetName, Price]) -> Tab | Verdict:
         """Let a request in, or return the limit that stands in its way."""
-        if self.ledger.idle:
-            return Tab(self, asked, prices, None)
-        expected = asked.tokens + (asked.max_tokens or 0)
-        found = self.ledger.admit(asked.charged, expected, self.moment())
+        found = self.ledger.admit(asked.charged, asked.expected, self.moment())
         if isinstance(found, Verdict):
             self.watches.limited(found, asked.charged)
             return found
@@ -100,14 +118,12 @@ class Till:
 class Tab:
     """One request's side of it: what it was let in for, and what is set aside for its attempts."""
 
-    def __init__(
-        self, till: Till, asked: Asked, prices: Mapping[TargetName, Price], admission: Admission | None
-    ) -> None:
-        """Open it for a request that was let in; without an `admission` there are no limits to keep."""
+    def __init__(self, till: Till, asked: Asked, prices: Mapping[TargetName, Price], admission: Admission) -> None:
+        """Open it for a request that was let in by `admission`."""
         self._till = till
         self._asked = asked
         self._prices = prices
-        self._admission = admission
+        self._admission: Admission | None = admission
         self._open: dict[int, tuple[Reservation, TargetName, int]] = {}
 
     @property
@@ -130,7 +146,7 @@ class Tab:
         if self._admission is None or ticket in self._open:
             return None
         moment = self._till.moment()
-        usd = self._ceiling(target)
+        usd = self._asked.ceiling(self._prices.get(target), self._till.assume_output_tokens)
         found = self._till.ledger.reserve(self._admission, target, usd, moment.unix)
         if isinstance(found, Verdict):
             self._till.watches.limited(found, self._asked.charged)
@@ -161,13 +177,6 @@ class Tab:
         if reservation.binding:
             row = self._row(msgspec.structs.replace(reservation, usd=0.0), target, number)
             self._till.recorder.post(row)
-
-    def _ceiling(self, target: TargetName) -> float | None:
-        price = self._prices.get(target)
-        if price is None:
-            return None
-        output = self._asked.max_tokens or self._till.assume_output_tokens
-        return ceiling_of(price, round(self._asked.tokens * _MARGIN), output)
 
     def _row(self, reservation: Reservation, target: TargetName, number: int) -> ReservationRow:
         return ReservationRow(

@@ -15,7 +15,14 @@ __all__ = ["let_in", "set_aside"]
 def let_in(course: Course, journal: Journal, around: Surroundings) -> Verdict | None:
     """Return the limit that stands in the request's way, None where it is let in."""
     call = course.call
-    asked = Asked(call.request_id, call.charged, course.tokens, call.max_tokens)
+    asked = Asked(
+        request_id=call.request_id,
+        charged=call.charged,
+        tokens=course.tokens,
+        max_tokens=call.max_tokens,
+        answers=call.answers,
+        work=call.surface.work,
+    )
     tab = around.till.admit(asked, around.prices)
     if isinstance(tab, Verdict):
         return tab

@@ -58,7 +58,9 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     client_retry: int | None = None
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
     max_tokens: int | None = None
-    """How many tokens the answer may have, where the request says so."""
+    """How many tokens an answer may have, where the request says so."""
+    answers: int = 1
+    """How many answers are asked for at once."""
     caller: Caller = Caller()
     """Who it is counted for."""
     charged: Charged = Charged()

@@ -36,14 +36,21 @@ class Envelope(msgspec.Struct, frozen=True):
     max_tokens: msgspec.Raw = _ABSENT
     max_completion_tokens: msgspec.Raw = _ABSENT
     max_output_tokens: msgspec.Raw = _ABSENT
+    n: msgspec.Raw = _ABSENT
 
     @property
     def limit(self) -> int | None:
-        """How many tokens the answer may have, None where the request does not say so in a way that can be read."""
-        for said in (self.max_tokens, self.max_completion_tokens, self.max_output_tokens):
-            if said is not _ABSENT and (digits := bytes(said)).isdigit() and len(digits) < _MOST_DIGITS:
-                return int(digits)
-        return None
+        """How many tokens the answer may have, None where the request does not say so in a way that can be read.
+
+        Of several limits the highest is taken: which one holds is the provider's to say.
+        """
+        said = (self.max_tokens, self.max_completion_tokens, self.max_output_tokens)
+        return max((number for each in said if (number := _number(each)) is not None), default=None)
+
+    @property
+    def answers(self) -> int:
+        """How many answers are asked for at once: all of them are paid for."""
+        return max(1, _number(self.n) or 1)
 
 
 class EnvelopeProblem(msgspec.Struct, frozen=True):
@@ -53,6 +60,11 @@ class EnvelopeProblem(msgspec.Struct, frozen=True):
 
 
 _DECODER = msgspec.json.Decoder(Envelope)
+
+
+def _number(said: msgspec.Raw) -> int | None:
+    digits = bytes(said)
+    return int(digits) if digits.isdigit() and len(digits) < _MOST_DIGITS else None
 
 
 def read_envelope(body: bytes) -> Envelope | EnvelopeProblem:

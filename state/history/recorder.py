@@ -46,6 +46,8 @@ UNSAVED_LIMIT: Final = 10_000
 
 _TICK_S: Final = 0.025
 """How often the mailbox is emptied while rows come. A wake-up per row would cost more than writing it."""
+_COMPANY_S: Final = 0.002
+"""How long somebody who waits for a flush waits for others: they share one commit."""
 _BATCH_S: Final = 0.15
 """How long the oldest row waits for others."""
 _BATCH_ROWS: Final = 100
@@ -143,7 +145,9 @@ class Recorder:
     async def _wait(self) -> None:
         """Let time pass until there may be something to do."""
         if not self._cause and (self._backlog.owing or self._chores):
-            await anyio.sleep(_TICK_S)
+            with anyio.move_on_after(_TICK_S):
+                await self._mailbox.arrival(FlushRequested)
+                await anyio.sleep(_COMPANY_S)
             return
         due = self._retry_at if self._cause else self._chores_at
         with anyio.move_on_after(max(0.0, due - anyio.current_time())):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from daemon.limits.accounts import Verdict
-from daemon.limits.calendar import bounds_of
+from daemon.limits.calendar import bounds_of, zone_named
 from daemon.limits.ledger import Admission, Ledger, Moment, Reservation
 from daemon.limits.policy import BudgetPolicy, LimitPolicy, Limits, Period
 from daemon.limits.rates import Minute
@@ -21,6 +21,7 @@ from state.targets import TargetName
 
 _A = TargetName("a/m")
 _ANN, _BOB = Charged("chat", "ml", "ann"), Charged("chat", "ml", "bob")
+_ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York", "Africa/Cairo", "America/Havana", "Pacific/Apia"]
 _NOON = datetime(2026, 11, 28, 12, tzinfo=ZoneInfo("UTC")).timestamp()
 
 
@@ -112,10 +113,13 @@ def test_a_hard_budget_refuses_what_may_exceed_it_and_says_until_when() -> None:
     assert "leaves $0.3000, and a/m may cost $0.4000" in verdict.message
     held = ledger.reserve(admission, _A, 0.3, _NOON)
     assert isinstance(held, Reservation)
-    assert "used up (1.00)" in _out(ledger, _BOB).what
-    assert _out(ledger).frees_at == "at 2026-11-29T00:00+01:00"
-    ledger.settle(held, 0.0, _NOON)
-    _in(ledger)
+    verdict = _out(ledger, _BOB)
+    assert (verdict.frees_in_s, verdict.frees_at) == (1.0, "as attempts under way are settled")
+    assert "used up (0.70 spent, 0.30 set aside)" in verdict.what
+    ledger.settle(held, 0.3, _NOON)
+    assert _out(ledger).message == (
+        "limits.team for team ml: usd_per_day = 1.00 is used up (1.00). It frees at 2026-11-29T00:00+01:00."
+    )
 
 
 def test_a_new_day_begins_with_nothing_and_a_month_goes_on() -> None:
@@ -132,7 +136,7 @@ def test_an_unknown_price_is_refused_under_a_hard_budget_and_told_what_to_do() -
     ledger = _ledger(day=LimitPolicy(usd_per_day=1.0))
     verdict = ledger.reserve(_in(ledger), _A, None, _NOON)
     assert isinstance(verdict, Verdict)
-    assert "a/m, whose price is unknown; set its prices" in verdict.message
+    assert "a/m, whose price is unknown; set it in the configuration" in verdict.message
     soft = _ledger(day=LimitPolicy(usd_per_day=1.0, enforce="soft"))
     assert isinstance(soft.reserve(_in(soft), _A, None, _NOON), Reservation)
 
@@ -169,6 +173,82 @@ def test_what_was_spent_before_counts_on_also_under_a_limit_that_is_new() -> Non
     assert row.spent_usd == pytest.approx(14.9)
 
 
+def test_a_reload_sets_aside_under_new_limits_what_is_under_way() -> None:
+    """Law: a limit that is new knows of attempts under way, so that they cannot be let in twice."""
+    ledger = _ledger(calm=LimitPolicy(per="user", concurrent=9))
+    admission = _in(ledger)
+    held = ledger.reserve(admission, _A, 0.8, _NOON)
+    assert isinstance(held, Reservation)
+    ledger.replace(Limits(by_name={"day": LimitPolicy(usd_per_day=1.0)}))
+    assert isinstance(ledger.reserve(admission, _A, 0.3, _NOON), Verdict)
+    ledger.settle(held, 0.5, _NOON)
+    (row,) = ledger.standing(_at(1.0))
+    assert (row.spent_usd, row.reserved_usd) == (0.5, 0.0)
+    assert isinstance(ledger.reserve(admission, _A, 0.3, _NOON), Reservation)
+
+
+def test_who_is_out_of_money_is_not_told_to_come_back_in_a_second() -> None:
+    """Law: of several limits in the way, the one that frees last is told."""
+    ledger = _ledger(calm=LimitPolicy(requests_per_minute=1), day=LimitPolicy(usd_per_day=1.0))
+    _spend(ledger, 1.0)
+    assert _out(ledger).name == "day"
+
+
+def test_fairleads_own_questions_cost_money_and_take_no_place() -> None:
+    """Law: copies and classifications are paid for, and keep no client out."""
+    ledger = _ledger(one=LimitPolicy(concurrent=1, requests_per_minute=1, usd_per_day=1.0))
+    copy = Charged("chat", "ml", "ann", "shadow")
+    admission = _in(ledger, copy)
+    held = ledger.reserve(admission, _A, 0.9, _NOON)
+    assert isinstance(held, Reservation)
+    _in(ledger)
+    ledger.leave(admission, 5, 0.0)
+    assert "concurrent = 1" in _out(ledger).what
+    ledger.settle(held, 1.0, _NOON)
+    assert "is used up" in _out(ledger, copy).what
+
+
+def test_what_costs_nothing_fits_into_a_budget_of_which_nothing_is_left() -> None:
+    """Law: a model of one's own may go on answering those who were let in."""
+    ledger = _ledger(day=LimitPolicy(usd_per_day=1.0))
+    admission = _in(ledger)
+    held = ledger.reserve(admission, _A, 0.9, _NOON)
+    assert isinstance(held, Reservation)
+    ledger.settle(held, 1.2, _NOON)
+    assert isinstance(ledger.reserve(admission, _A, 0.0, _NOON), Reservation)
+    assert isinstance(ledger.reserve(admission, _A, 0.1, _NOON), Verdict)
+
+
+def test_a_clock_that_was_wrong_for_a_while_finds_its_day_again() -> None:
+    """Law: what was spent in a day is known when the clock comes back to it."""
+    ledger = _ledger(day=LimitPolicy(usd_per_day=1.0))
+    _spend(ledger, 0.9)
+    assert [row.spent_usd for row in ledger.standing(_at(86_400.0))] == [0.0]
+    assert [row.spent_usd for row in ledger.standing(_at(1.0))] == [0.9]
+
+
+def test_names_that_come_once_are_not_kept_for_ever() -> None:
+    """Law: memory is bounded by those who have spent, or have something under way."""
+    ledger = _ledger(each=LimitPolicy(per="user", requests_per_minute=60, usd_per_day=1.0))
+    for number in range(9000):
+        ledger.leave(_in(ledger, Charged("chat", "ml", f"u{number}"), at=float(number)), None, float(number))
+    assert len(list(ledger.standing(_at(9000.0)))) < 5000
+
+
+@pytest.mark.parametrize("name", ["Europe/Nowhere", "", "../etc/passwd", "/etc/localtime"])
+def test_a_zone_that_nobody_knows_is_an_error_that_says_what_to_write(name: str) -> None:
+    """Law: the time zone is checked when it is read, and no path is one."""
+    with pytest.raises(ValueError, match="Europe/Berlin"):
+        zone_named(name)
+
+
+def test_a_day_whose_midnight_is_skipped_begins_when_clocks_change() -> None:
+    """Law: in Cairo clocks go from midnight to one o'clock; the day before ends there."""
+    noon = datetime.fromisoformat("2024-04-26T12:00+03:00").timestamp()
+    begin, _ = bounds_of(Period.DAY, noon, ZoneInfo("Africa/Cairo"))
+    assert begin == datetime.fromisoformat("2024-04-26T00:00+02:00").timestamp()
+
+
 @pytest.mark.parametrize(("day", "hours"), [((2026, 3, 29), 23), ((2026, 10, 25), 25), ((2026, 11, 28), 24)])
 def test_a_day_is_the_calendars(day: tuple[int, int, int], hours: int) -> None:
     """Law: where clocks change, a budget's day is shorter or longer with them."""
@@ -178,12 +258,14 @@ def test_a_day_is_the_calendars(day: tuple[int, int, int], hours: int) -> None:
     assert datetime.fromtimestamp(begin, zone).isoformat().startswith(f"{day[0]}-{day[1]:02}-{day[2]:02}T00:00")
 
 
-@given(st.floats(0, 4e9), st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York"]))
+@given(st.floats(0, 4e9), st.sampled_from(_ZONES))
 def test_every_moment_lies_in_its_day_and_in_its_month(unix_s: float, name: str) -> None:
     """Law: periods leave no gap, and no day reaches beyond its month."""
     zone = ZoneInfo(name)
     day, month = (bounds_of(period, unix_s, zone) for period in Period)
     assert month[0] <= day[0] <= unix_s < day[1] <= month[1]
+    assert bounds_of(Period.DAY, day[1], zone)[0] == day[1]
+    assert bounds_of(Period.MONTH, month[1], zone)[0] == month[1]
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 9), st.none() | st.integers(0, 20)), max_size=60))

@@ -9,6 +9,7 @@ from tests.rigs.product import PACKAGES, ROOT, functions, sources
 
 FOLDERS_OF_MORE_THAN_NINE = {
     "daemon/routing": "one module for each question that a choice answers",
+    "daemon/limits": "one module for each part of keeping accounts, and the words that they share",
     "daemon/config": "one module for each step from text to configuration",
     "daemon": "one module per part of the process; its concepts already have folders of their own",
     "daemon/cli": "one module per verb",
