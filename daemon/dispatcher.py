@@ -195,12 +195,12 @@ class Dispatcher:
 
     def _choose(self, query: RouteQuery, now: float) -> Choice:
         turn = Turn(self._turns.get(query.workload.name, 0), self._seed)
-        query, load = self._affordable(query), self._traffic.load(turn, now)
+        query, load = self._affordable(query), self._traffic.load(turn, now, query.instead_of)
         choice = choose(query, self._routes, self._known, load, now)
         return replace(choice, setting=setting_of(query, self._routes, self._known, load, now))
 
     def _earliest_ready(self, query: RouteQuery, now: float) -> float | None:
-        load = self._traffic.load(_NO_TURN, now)
+        load = self._traffic.load(_NO_TURN, now, query.instead_of)
         return earliest_ready(self._affordable(query), self._routes, self._known, load, now)
 
     def _affordable(self, query: RouteQuery) -> RouteQuery:

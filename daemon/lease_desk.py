@@ -95,7 +95,7 @@ class LeaseDesk:
 class Held:
     """One lease's life. A plain class: contextlib's generator costs more than the lease."""
 
-    __slots__ = ("_counter", "_dispatcher", "_query", "_ticket")
+    __slots__ = ("_answer", "_counter", "_dispatcher", "_query", "_ticket")
 
     def __init__(self, dispatcher: Address[DispatcherMessage], counter: Counter | None, query: RouteQuery) -> None:
         """Ask for `query` when entered."""
@@ -103,9 +103,18 @@ class Held:
         self._counter = counter
         self._query = query
         self._ticket = next(_TICKETS)
+        self._answer: Lease | NoLease | None = None
 
     async def __aenter__(self) -> Lease | NoLease:
         """Return the lease, or why there is none."""
+        return self._answer or await self.ask()
+
+    async def ask(self) -> Lease | NoLease:
+        """Return the lease, or why there is none, before it is entered; who does not enter it calls `give_back`."""
+        self._answer = answer = await self._asked()
+        return answer
+
+    async def _asked(self) -> Lease | NoLease:
         if (
             self._counter is not None
             and (lease := self._counter.grant(self._ticket, self._query, time.monotonic())) is not None
@@ -116,15 +125,16 @@ class Held:
         try:
             return await reply.wait()
         except BaseException:
-            self._give_back()
+            self.give_back()
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         """Give back what was held."""
-        self._give_back()
+        self.give_back()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """Give back what was held, or stop waiting for it."""
         if self._counter is None or not self._counter.take_back(self._ticket, time.monotonic()):
             self._dispatcher.post(LeaseReleased(ticket=self._ticket))

@@ -44,12 +44,7 @@ class Metrics:
             registry=registry,
         )
         self._count_money(registry)
-        self._hedges = Counter(
-            "fairlead_hedges",
-            "Second targets asked beside a silent first, or wanted and refused.",
-            ["workload", "outcome"],
-            registry=registry,
-        )
+        self._count_second_asks(registry)
         self._shadows = Counter("fairlead_shadows", "Copies of requests.", ["workload", "outcome"], registry=registry)
         self._degraded = Counter(
             "fairlead_degraded", "Requests given a text in place of an answer.", ["workload", "kind"], registry=registry
@@ -65,6 +60,20 @@ class Metrics:
         self._duration_child = lru_cache(1024)(duration.labels)
         self._attempt_child = lru_cache(1024)(attempts.labels)
         self._first_byte_child = lru_cache(1024)(first_byte.labels)
+
+    def _count_second_asks(self, registry: CollectorRegistry) -> None:
+        self._escalations = Counter(
+            "fairlead_escalations",
+            "Answers that did not do, and whom a better one was asked of.",
+            ["workload", "from_target", "to_target"],
+            registry=registry,
+        )
+        self._hedges = Counter(
+            "fairlead_hedges",
+            "Second targets asked beside a silent first, or wanted and refused.",
+            ["workload", "outcome"],
+            registry=registry,
+        )
 
     def _count_money(self, registry: CollectorRegistry) -> None:
         cost = Counter(
@@ -106,6 +115,10 @@ class Metrics:
         """Count a fallback."""
         fault = row.fault.value if row.fault else "unavailable"
         self._fallbacks.labels(row.workload, row.from_target, row.to_target, fault).inc()
+
+    def escalated(self, workload: str, origin: TargetName, onto: TargetName) -> None:
+        """Count an escalation."""
+        self._escalations.labels(workload, origin, onto).inc()
 
     def hedged(self, workload: str, outcome: str) -> None:
         """Count a hedge: `won` where its answer was given, `lost` where it was sent for nothing, or `refused`."""

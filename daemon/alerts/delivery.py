@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
-import anyio.abc
 import msgspec
 import structlog
 
 from daemon.alerts.policy import AlertPolicy
 from daemon.alerts.watch import Alert
+from daemon.commands import Command, environment_of, run_command
 from state.mailbox import Mailbox
 
 __all__ = ["Herald"]
@@ -30,10 +27,6 @@ _AT_ONCE: Final = 4
 """Deliveries by webhook, and as many by command."""
 _MOST_WAITING: Final = 100
 """Deliveries that wait for room, each way: as many as the mailbox takes, so that a hook that hangs costs no memory."""
-_LAST_WAIT_S: Final = 1.0
-"""How long a command that was killed may take to be gone; what became another user's is never gone."""
-_PASSED_ON: Final = frozenset({"PATH", "HOME", "LANG", "TZ", "USER", "LOGNAME", "TMPDIR"})
-_PASSED_ON_BEGINNINGS: Final = ("LC_", "FAIRLEAD_ALERT_")
 _TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ERRORS_FROM: Final = 300
 
@@ -115,51 +108,11 @@ class Herald:
 
     async def _command(self, policy: AlertPolicy, alert: Alert, body: bytes) -> str:
         """Run the command; return what went wrong, nothing where it ended well."""
-        environment = {**_environment(os.environ), "FAIRLEAD_ALERT_KIND": alert.kind.value}
-        try:
-            process = await anyio.open_process(
-                policy.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=environment,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return error.strerror or type(error).__name__
-        except ValueError as error:  # a NUL, or what no file system can spell
-            return str(error)
-        code: int | None = None
-        try:
-            with anyio.move_on_after(float(policy.timeout)):
-                await _feed(process, body)
-                code = await process.wait()
-        finally:
-            await _end(process)
-        if code is None:
-            return f"not done within {policy.timeout:g}s"
+        environment = {**environment_of(os.environ, "FAIRLEAD_ALERT_"), "FAIRLEAD_ALERT_KIND": alert.kind.value}
+        code = await run_command(Command(policy.command, environment, float(policy.timeout)), body)
+        if isinstance(code, str):
+            return code
         return f"exit code {code}" if code else ""
-
-
-async def _feed(process: anyio.abc.Process, body: bytes) -> None:
-    if process.stdin is None:
-        return
-    try:
-        await process.stdin.send(body)
-        await process.stdin.aclose()
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-        return  # a command that does not read is content with its environment
-
-
-async def _end(process: anyio.abc.Process) -> None:
-    """Kill what is left of the command, with all that it started, unless it has become another user's."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with anyio.move_on_after(_LAST_WAIT_S, shield=True):
-        await process.wait()
-    if process.returncode is not None:  # else closing it would wait for it, for ever
-        with anyio.CancelScope(shield=True):
-            await process.aclose()
 
 
 def _has_room(limiter: anyio.CapacityLimiter, place: str) -> bool:
@@ -168,11 +121,6 @@ def _has_room(limiter: anyio.CapacityLimiter, place: str) -> bool:
         return True
     _log.error("alert_not_delivered", to=place, reason=f"{_MOST_WAITING} others wait already")
     return False
-
-
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Return what of our environment a command may see: what programs need, and no provider's key."""
-    return {name: value for name, value in ours.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_BEGINNINGS)}
 
 
 def _place(webhook: str) -> str:

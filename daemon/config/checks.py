@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.config.cascading import check_cascade
 from daemon.config.locate import KeyPath
 from daemon.config.pricing import check_prices
 from daemon.config.reading import Problems, nearest
@@ -126,6 +127,7 @@ def check_workloads(workloads: Mapping[str, WorkloadSettings], problems: Problem
             problems.add(path, f"a workload cannot be called {name!r}: that means something else to clients")
         _check_numbers(path, workload, problems)
         _check_promises(path, workload, problems)
+        check_cascade(path, workload, problems)
 
 
 def check_targets(path: KeyPath, targets: list[str], served: list[str], problems: Problems) -> None:

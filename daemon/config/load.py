@@ -28,7 +28,8 @@ from daemon.config.secrets import SecretProblem, resolve_secret
 from daemon.config.settings import DaemonSettings, FileSettings, KeySettings, ProviderSettings, WorkloadSettings
 from daemon.config.sorting import all_targets, all_tasks, check_sorting, targets_named_beside
 from daemon.limits.policy import BudgetPolicy, LimitPolicy, Limits
-from daemon.routing.policy import Workload
+from daemon.routing.policy import Strategy, Workload
+from probes.cascade import CascadePolicy
 from probes.policy import Dialect, Provider, Secret
 from state.errors import ConfigError
 from state.policy import HealthPolicy, HistoryPolicy
@@ -225,6 +226,7 @@ def _provider(name: str, settings: ProviderSettings, key: Secret) -> Provider:
 def _workload(name: str, settings: WorkloadSettings) -> Workload:
     shared = {field: getattr(settings, field) for field in settings.__struct_fields__ if field != "compatibility"}
     shared["escalate"] = TargetName(settings.escalate) if settings.escalate else None
+    shared["cascade"] = settings.cascade or (CascadePolicy() if settings.strategy == Strategy.CASCADE else None)
     return Workload(**{**shared, "name": name, "targets": all_targets(settings), "tasks": all_tasks(settings)})
 
 

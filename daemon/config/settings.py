@@ -11,6 +11,7 @@ from daemon.alerts.policy import AlertPolicy
 from daemon.limits.policy import BudgetPolicy, LimitPolicy
 from daemon.routing.policy import DegradedPolicy, MaxPrice, Strategy, StreamFloor, StreamRecovery
 from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
+from probes.cascade import CascadePolicy
 from probes.policy import Abilities, Dialect, ProbePolicy, Timeouts
 from state.durations import Seconds, parse_duration
 from state.faults import DEFAULT_FALLBACK_ON, Fault
@@ -103,6 +104,7 @@ class WorkloadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     require_entitlement: bool = False
     degraded: DegradedPolicy = DegradedPolicy()
     escalate: str = ""
+    cascade: CascadePolicy | None = None
     deadline: Seconds | None = None
     backoff: Seconds = Seconds(0)
     keep_alive: Seconds = Seconds(5)

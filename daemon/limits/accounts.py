@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import msgspec
@@ -10,8 +11,10 @@ from daemon.limits.policy import LimitPolicy, Period
 from daemon.limits.rates import Minute
 from state.history.charges import Charged
 
-__all__ = ["SETTLED", "Account", "Purse", "Verdict"]
+__all__ = ["SETTLED", "SOON_S", "Account", "Purse", "Verdict"]
 
+SOON_S: Final = 1.0
+"""When to ask again where only requests under way stand in the way: nobody knows when they end."""
 SETTLED: Final = "as attempts under way are settled"
 """When a budget frees of which all is set aside and not all is spent."""
 
@@ -99,7 +102,8 @@ class Account:
         """Return why a request of about so many tokens is one too many, None where it is not."""
         policy = self.policy
         if policy.concurrent is not None and self.running >= policy.concurrent:
-            return self.verdict(f"concurrent = {policy.concurrent} is reached, {self.running} are under way", None)
+            what = f"concurrent = {policy.concurrent} is reached, {self.running} are under way"
+            return self.verdict(what, SOON_S, "when one of them ends") if self.running else self.verdict(what, None)
         most = policy.requests_per_minute
         if most is not None and (wait_s := self.requests.frees_in(1, most, now)) > 0.0:
             return self.verdict(f"requests_per_minute = {most} is reached", wait_s)
@@ -116,6 +120,6 @@ class Account:
             subject=self.subject,
             policy=self.policy,
             what=what,
-            frees_in_s=frees_in_s,
+            frees_in_s=None if frees_in_s == math.inf else frees_in_s,
             frees_at=frees_at,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -40,10 +41,12 @@ class Minute:
         return self._sum
 
     def frees_in(self, amount: int, most: int, now: float) -> float:
-        """Return in how many seconds `amount` more fits into `most`; 0.0 where it does now.
+        """Return in how many seconds `amount` more fits into `most`; 0.0 where it does now, infinity for never.
 
         What is larger than all of `most` fits once nothing else is there: refusing it for ever would help nobody.
         """
+        if most <= 0:
+            return math.inf
         excess = self.taken(now) + min(amount, most) - most
         for claim in self._claims if excess > 0 else ():
             excess -= claim.amount

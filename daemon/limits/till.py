@@ -143,7 +143,7 @@ class Tab:
         Where a hard limit rests on it, it is in the history before the attempt is made: a process that is killed has
         then spent nothing that its successor does not know of.
         """
-        if self._admission is None:
+        if self._admission is None or ticket in self._open:
             return None
         moment = self._till.moment()
         usd = self._asked.ceiling(self._prices.get(target), self._till.assume_output_tokens)

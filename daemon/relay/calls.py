@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -14,7 +14,19 @@ from probes.surfaces import Surface
 from state.history.charges import Charged
 from state.outcome import Outcome, Usage
 
-__all__ = ["Answer", "Broken", "Client", "ClientCall", "ClientLeft", "ExchangeResult", "Failed", "Streamed", "Whole"]
+__all__ = [
+    "Answer",
+    "Broken",
+    "Client",
+    "ClientCall",
+    "ClientLeft",
+    "ExchangeResult",
+    "Failed",
+    "Give",
+    "Streamed",
+    "Wanting",
+    "Whole",
+]
 
 _INVALID: Final = (400, 422)
 
@@ -127,4 +139,18 @@ class Failed(msgspec.Struct, frozen=True):
         return self.status in _INVALID and member.encode() in self.body
 
 
-ExchangeResult = Whole | Streamed | Broken | Failed
+Give = Callable[[Client], Awaitable[Streamed]]
+"""Gives a client a stream that was held back."""
+
+
+class Wanting(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream of which the client has seen nothing: it does not do, and a costlier target is ready."""
+
+    outcome: Outcome
+    lack: str
+    """What it lacks, as a few words."""
+    give: Give | None = None
+    """Gives it to the client after all; None where it was given up before its end."""
+
+
+ExchangeResult = Whole | Streamed | Broken | Failed | Wanting

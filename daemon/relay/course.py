@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 import anyio
@@ -11,20 +12,25 @@ from msgspec.structs import replace
 
 from daemon.rehearsals import Rehearsal
 from daemon.relay.billing import NOBODY_IN_PARTICULAR, Payers, payer
-from daemon.relay.calls import ClientCall, Failed, Streamed
+from daemon.relay.calls import Broken, ClientCall, Failed, Streamed
 from daemon.relay.refusing import Tried
+from daemon.routing.cascading import costlier
 from daemon.routing.chain import Onward, Situation, Stop, next_step
 from daemon.routing.leases import Candidate, Lease, Preference, RouteQuery, UnderWay
 from daemon.routing.policy import StreamRecovery
 from daemon.routing.sorting.drawing import routed
 from daemon.routing.sorting.policy import OverMaxInput
+from probes.dialects.continuing import continued_body
 from probes.dialects.needs import Needs, estimated_tokens, needs_of
+from probes.dialects.texts import TextSoFar
 from state.faults import Fault
 from state.outcome import Outcome, Usage
+from state.prices import Price
 from state.targets import TargetName
 
 __all__ = ["Course"]
 
+_NO_PRICES: Final[Mapping[TargetName, Price]] = MappingProxyType({})
 _RETRY_S: Final = 0.2
 """Before the same target is asked again: longer than a restart of its front end, shorter than a person notices."""
 _JITTER: Final = 0.5
@@ -37,13 +43,25 @@ _TAKES_MORE: Final = frozenset({Fault.CONTEXT_LENGTH, Fault.TOO_LARGE})
 class Course:
     """The attempts of one request, and what may come next. Owned by its session."""
 
-    def __init__(self, call: ClientCall, clock: Callable[[], float], payers: Payers = NOBODY_IN_PARTICULAR) -> None:
-        """Start where nothing has been tried; `payers` are the accounts that pay for targets."""
+    def __init__(
+        self,
+        call: ClientCall,
+        clock: Callable[[], float],
+        payers: Payers = NOBODY_IN_PARTICULAR,
+        prices: Mapping[TargetName, Price] = _NO_PRICES,
+    ) -> None:
+        """Start where nothing has been tried.
+
+        `payers` are the accounts that pay for targets; `prices` tell who is costlier, where the workload is a cascade.
+        """
         self.call = call
         self._clock = clock
         self._payers = payers
+        self._prices = prices
         self.preference = Preference()
         """Which targets suit the request by what it is."""
+        self.answer_tokens = 0.0
+        """How long the answer is expected to be."""
         self.tried: list[Tried] = []
         self.continued = b""
         """The request that asks for the rest of a stream that broke; empty while none did."""
@@ -54,8 +72,8 @@ class Course:
         """The stream that a client had whole when it left."""
         self.rehearsal: Rehearsal | None = None
         """The order under which its attempts fail though nobody was asked."""
-        self.stronger: TargetName | None = None
-        """Whom the workload escalates to, once that is what is left."""
+        self.stronger: tuple[TargetName, ...] | None = None
+        """Whom the workload escalates to, once that is what is left; empty where they have failed too."""
         self._onward: Onward | None = None
         self.frugal = False
         """Whether a limit wants it at the cheapest target."""
@@ -77,6 +95,11 @@ class Course:
         return attempts and self.call.fallback_allowed and self._clock() < self.call.deadline
 
     @property
+    def may_escalate_after_next(self) -> bool:
+        """Whether a stronger model may still be asked once the attempt that comes now has been made."""
+        return self.may_escalate and len(self.tried) + 1 < self.call.workload.max_attempts
+
+    @property
     def may_hedge(self) -> bool:
         """Whether the next attempt may be raced by a second: a plain first one of a request that may go elsewhere."""
         workload = self.call.workload
@@ -90,22 +113,59 @@ class Course:
         wanted = workload.stream_recovery is StreamRecovery.CONTINUE and self.call.fallback_allowed
         return wanted and len(self.tried) < workload.max_attempts and self._clock() < self.call.deadline
 
+    def continues(self, text: TextSoFar | None, broken: Broken) -> bool:
+        """Return whether another target is to go on with a stream from the text so far, and remember what it is asked.
+
+        Nothing is added to a stream of which the client knows that it broke.
+        """
+        if text is None or broken.told is not None or not self.may_continue:
+            return False
+        if not text.plain or not text.text or text.stopped:
+            return False
+        body = continued_body(self.call.surface, self.call.body, text.text)
+        if body is None:
+            return False
+        self.continued = body
+        self.usage = self.usage.plus(broken.usage)
+        return True
+
     def escalates(self, outcome: Outcome) -> bool:
         """Return whether the stronger model is asked after a failure that nothing else follows, and remember it.
 
         A refusal and an answer that is none are what a stronger model may mend; the workload has named one for that.
         """
-        onto = self.call.workload.escalate
-        if onto is None or self.stronger is not None or self.continued or outcome.fault not in _MENDED_BY_STRENGTH:
+        if self.stronger is not None or self.continued or outcome.fault not in _MENDED_BY_STRENGTH:
             return False
-        if not self.may_escalate or any(target == onto for target, _ in self.tried):
+        cascade = self.call.workload.cascade
+        if cascade is not None and outcome.fault is Fault.CONTENT_FILTER and not cascade.refusals:
+            return False
+        onto = self.stronger_than(self.tried[-1][0])
+        if not onto or not self.may_escalate:
             return False
         self.stronger = onto
         return True
 
+    def stronger_than(self, origin: TargetName) -> tuple[TargetName, ...]:
+        """Return who is to better an answer of `origin`, and has not been tried: nobody where the workload wants none.
+
+        In a cascade that is everybody costlier, unless money is short; else the one that the workload names.
+        """
+        workload = self.call.workload
+        tried = {target for target, _ in self.tried}
+        if workload.cascade is not None:
+            if not self.call.surface.generates or self.frugal:
+                return ()
+            tokens = (self.tokens, self.answer_tokens)
+            left = [target for target in workload.targets if target not in tried]
+            return costlier(origin, left, self._prices, tokens)
+        onto = workload.escalate
+        return () if onto is None or onto == origin or onto in tried else (onto,)
+
     def query(self) -> RouteQuery:
         """Return what to ask the dispatcher for now."""
-        return self._query() if self.stronger is None else self.escalation(self.stronger)
+        if self.stronger is None or self.last_failure is None:
+            return self._query()
+        return self.escalation(self.stronger, self.last_failure.outcome.reason)
 
     def _query(self) -> RouteQuery:
         workload, onward = routed(self.call.workload, self.preference), self._onward
@@ -145,17 +205,26 @@ class Course:
         self.tried.extend(tried)
         self._outrun.update(target for target, outcome in tried if winner not in {None, target} and not outcome.counts)
 
-    def escalation(self, onto: TargetName) -> RouteQuery:
-        """Return the question for the stronger model alone."""
-        alone = replace(self.call.workload, targets=(onto,))
-        return replace(self._query(), workload=alone, tried=(), last_resort=None, elsewhere=True)
+    def escalation(self, onto: tuple[TargetName, ...], lack: str) -> RouteQuery:
+        """Return the question for the stronger models alone, where an answer has a `lack`."""
+        alone = replace(self.call.workload, targets=onto)
+        return replace(self._query(), workload=alone, tried=(), last_resort=None, elsewhere=True, escalated=lack)
+
+    def replacement(self, lease: Lease, lack: str) -> RouteQuery:
+        """Return the question for who takes over from an attempt under way, whose beginning has a `lack`."""
+        asked = self.escalation(self.stronger_than(lease.target), lack)
+        tried = [*self.tried, (lease.target, Outcome())]
+        billing = payer(self.call, self.preference, tried, self._payers)
+        return replace(asked, billing=billing, number=asked.number + 1, instead_of=lease.ticket)
 
     async def after(self, failed: Failed) -> str:
         """Take in a failure: return why there is nothing more to try, or wait as the workload wants and return ""."""
-        self.last_failure = failed
-        if self.stronger is not None:
-            return f"{self.stronger}, to which the workload escalates, failed too."
         target, outcome = self.tried[-1]
+        if self.stronger is not None:
+            self.stronger = tuple(each for each in self.stronger if each != target)
+            again = self.stronger and self.may_escalate
+            return "" if again else f"{target}, to which the workload escalates, failed too."
+        self.last_failure = failed
         times = sum(each == target for each, _ in self.tried)
         situation = Situation(
             outcome=outcome,

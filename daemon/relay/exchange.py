@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import msgspec
 
+from daemon.relay.audition import Judging
 from daemon.relay.bodies import MAX_ERROR_BYTES, MAX_REPLY_BYTES, whole_body
-from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Streamed, Whole
+from daemon.relay.calls import Broken, Client, ClientCall, ExchangeResult, Failed, Give, Streamed, Wanting, Whole
 from daemon.relay.deadlines import Watch
+from daemon.relay.findings import Findings
 from daemon.relay.gear import Gear, Terms
 from daemon.relay.passage import Passage
 from daemon.relay.patience import Whose, is_slow
 from probes.calls import Disconnected, UpstreamReply, UpstreamRequest
-from probes.dialects.classify import Diagnosis, ReplyFacts, classify, looks_like_html
-from probes.dialects.headroom import finer_wait, headroom_of
+from probes.dialects.classify import Diagnosis, looks_like_html
 from probes.dialects.replies import read_reply
 from probes.dialects.streams import StreamReader
 from probes.policy import Provider
 from state.errors import WireError
-from state.faults import Blame, Fault, Scope
-from state.outcome import Outcome, Usage
-from state.quota import Headroom
+from state.faults import Blame, Fault
+from state.outcome import Outcome
 
 __all__ = ["Exchange"]
 
@@ -38,16 +39,10 @@ class Exchange:
         self._gear = gear
         self._terms = terms
         self._timeouts = provider.timeouts
-        self._started = gear.clock()
         self._by = terms.limits.content_by
         """Until when the answer must have begun; afterwards, until when it must have ended."""
         self._watch = Watch(terms.limits.headers_by)
         self._waiting_for = f"no first byte within {terms.limits.first_byte_s:g}s"
-        self._first_byte_s: float | None = None
-        self._headroom: Headroom | None = None
-        self._headed_at = self._started
-        self._counted: Usage | None = None
-        """What a whole answer says was counted; a stream's reader knows its own."""
         self._passed = False
         self._speaking = False
         """Whether it waits for the client to take what it was given."""
@@ -55,8 +50,11 @@ class Exchange:
         """An answer whose head alone says that it is none."""
         floor = call.workload.stream_floor if call.streamed and not terms.limits.last else None
         self._floor = floor
-        self._reader = StreamReader(call.surface, floor.tokens if floor else 0.0)
+        self._audition = terms.audition
+        beginning = terms.audition.beginning if terms.audition else None
+        self._reader = StreamReader(call.surface, floor.tokens if floor else 0.0, beginning)
         self._passage = Passage(terms)
+        self._found = Findings(call, provider.dialect, gear, self._reader)
 
     @property
     def _committed(self) -> bool:
@@ -85,26 +83,25 @@ class Exchange:
         """The stream where the client has all of it: many leave with its last event, before its own end."""
         if not self._passed or not self._reader.finished or self._reader.diagnosis is not None:
             return None
-        return Streamed(outcome=self._outcome(None, ""), usage=self._reader.usage)
+        return Streamed(outcome=self._found.outcome(None, ""), usage=self._reader.usage)
 
     @property
     def unanswered_s(self) -> float | None:
         """How many seconds nothing has been said, None where something has; a whole answer says all at its end."""
-        return None if self._first_byte_s is not None else self._gear.clock() - self._started
+        return None if self._found.first_byte_s is not None else self._gear.clock() - self._found.started
 
     def abandoned(self, reason: str = "the client left") -> Outcome:
         """Return the outcome of an exchange that was given up, as where its client left: nobody's fault."""
-        return self._outcome(Fault.CANCELLED, reason)
+        return self._found.outcome(Fault.CANCELLED, reason)
 
     async def _converse(self, request: UpstreamRequest, client: Client) -> ExchangeResult:
         try:
             reply = await self._gear.upstream.open(self._provider, request)
         except WireError as error:
-            outcome = self._outcome(getattr(error, "fault", Fault.UNREACHABLE), str(error))
+            outcome = self._found.outcome(getattr(error, "fault", Fault.UNREACHABLE), str(error))
             return Failed(outcome, repeatable=isinstance(error, Disconnected))
         self._waiting_for = f"nothing came for {self._timeouts.idle:g}s"
-        self._headed_at = self._gear.clock()
-        self._headroom = headroom_of(reply.headers, self._gear.wall())
+        self._found.headed(reply.headers)
         try:
             if reply.status not in _OK:
                 return await self._refused(reply)
@@ -116,48 +113,36 @@ class Exchange:
 
     async def _read(self, reply: UpstreamReply) -> bytes:
         by = min(self._by, self._gear.clock() + self._timeouts.idle)
-        if self._floor is not None and self._first_byte_s is not None and not self._passed:
-            by = min(by, self._started + self._first_byte_s + self._floor.over)
+        if self._floor is not None and self._found.first_byte_s is not None and not self._reader.proved:
+            by = min(by, self._found.started + self._found.first_byte_s + self._floor.over)
         self._watch.expires_at = by
         return await reply.read()
 
     async def _refused(self, reply: UpstreamReply) -> Failed:
         self._refusal = reply
         try:
-            return self._refused_with(reply, await whole_body(partial(self._read, reply), MAX_ERROR_BYTES))
+            return self._found.refused(reply, await whole_body(partial(self._read, reply), MAX_ERROR_BYTES))
         except WireError:
-            return self._refused_with(reply, b"")  # the status alone says enough
-
-    def _refused_with(self, reply: UpstreamReply, body: bytes) -> Failed:
-        facts = ReplyFacts(
-            status=reply.status,
-            content_type=reply.headers.get("content-type", ""),
-            headers=reply.headers,
-            body=body,
-            dialect=self._provider.dialect,
-        )
-        diagnosis = classify(facts, now_wall=self._gear.wall())
-        outcome = self._diagnosed(diagnosis, reply)
-        return Failed(outcome, reply.status, reply.headers, body, repeatable=True)
+            return self._found.refused(reply, b"")  # the status alone says enough
 
     async def _whole(self, reply: UpstreamReply) -> Whole | Failed:
         try:
             body = await whole_body(partial(self._read, reply), MAX_REPLY_BYTES)
         except WireError as error:
-            return Failed(self._outcome(Fault.BAD_REPLY, str(error), reply), repeatable=True)
-        self._first_byte_s = self._gear.clock() - self._started
+            return Failed(self._found.outcome(Fault.BAD_REPLY, str(error), reply), repeatable=True)
+        self._found.began()
         content_type = reply.headers.get("content-type", "")
         answer = read_reply(self._call.surface, content_type, body)
-        self._counted = answer.usage
+        self._found.counted = answer.usage
         if answer.diagnosis is not None:
             filtered = answer.diagnosis.fault is Fault.CONTENT_FILTER
-            outcome = self._diagnosed(answer.diagnosis, reply)
+            outcome = self._found.diagnosed(answer.diagnosis, reply)
             # What a filter left is the provider's word to the client; what is empty or broken is nobody's.
             if filtered:
                 return Failed(outcome, reply.status, reply.headers, body)
             return Failed(outcome, repeatable=not looks_like_html(content_type, body))
         return Whole(
-            outcome=self._outcome(None, "", reply),
+            outcome=self._found.outcome(None, "", reply),
             status=reply.status,
             headers=reply.headers,
             body=body,
@@ -171,13 +156,15 @@ class Exchange:
         try:
             while piece := await self._read(reply):
                 onward = reader.feed(piece)
-                if self._first_byte_s is None and reader.said:
+                if self._found.first_byte_s is None and reader.said:
                     self._begin(reply)
                 if self._hushed:
                     break
+                if onward and (wanting := await self._wanting_so_far(reply)) is not None:
+                    return wanting
                 if onward:
                     await self._pass_on(self._passage.take(onward), reply, client)
-                elif reader.diagnosis is not None and not self._passed:
+                elif reader.diagnosis is not None and not self._passed and not self._judges(reader.diagnosis):
                     if not self._is_last_word(reader.diagnosis):
                         break
                     await self._pass_on(reader.release(), reply, client)
@@ -188,16 +175,49 @@ class Exchange:
         return await self._stream_ended(diagnosis, reply, client)
 
     async def _stream_ended(self, diagnosis: Diagnosis | None, reply: UpstreamReply, client: Client) -> ExchangeResult:
-        if diagnosis is None or (self._passed and self._is_last_word(diagnosis)):
-            if not self._reader.committed:
-                await self._pass_on(self._passage.take(self._reader.release()), reply, client)
-            await self._pass_on(self._passage.rest(), reply, client)
-            return Streamed(outcome=self._outcome(None, "", reply), usage=self._reader.usage, connect_s=reply.connect_s)
+        give, held = partial(self._give, reply), self._judges(diagnosis) and not self._reader.committed
+        if held and self._audition is not None:
+            wanting = await self._wanting(self._audition.judging(diagnosis), reply, give)
+            if wanting is not None:
+                return wanting
+        if diagnosis is None or (self._is_last_word(diagnosis) and (self._passed or held)):
+            return await give(client)
         if not self._committed:
             fault = Fault.BAD_REPLY if diagnosis.fault is Fault.CUT else diagnosis.fault
-            outcome = self._diagnosed(msgspec.structs.replace(diagnosis, fault=fault), reply)
+            outcome = self._found.diagnosed(msgspec.structs.replace(diagnosis, fault=fault), reply)
             return Failed(outcome, repeatable=True)
-        return self._broken(self._outcome(Fault.CUT, diagnosis.reason))
+        return self._broken(self._found.outcome(Fault.CUT, diagnosis.reason))
+
+    async def _give(self, reply: UpstreamReply, client: Client) -> Streamed:
+        """Pass on what is left of a stream that ended well: all of it, where it was held."""
+        if not self._reader.committed:
+            await self._pass_on(self._passage.take(self._reader.release()), reply, client)
+        await self._pass_on(self._passage.rest(), reply, client)
+        outcome = self._found.outcome(None, "", reply)
+        return Streamed(outcome=outcome, usage=self._reader.usage, connect_s=reply.connect_s)
+
+    def _judges(self, diagnosis: Diagnosis | None) -> bool:
+        """Return whether a stream with that diagnosis is judged once it has ended: a good one, or a refusal."""
+        filtered = diagnosis is None or diagnosis.fault is Fault.CONTENT_FILTER
+        return self._audition is not None and filtered
+
+    async def _wanting_so_far(self, reply: UpstreamReply) -> Wanting | None:
+        return None if self._audition is None else await self._wanting(self._audition.lack_so_far, reply)
+
+    async def _wanting(self, judging: Judging, reply: UpstreamReply, give: Give | None = None) -> Wanting | None:
+        """Return that the stream does not do and is given up, None where it goes on; it is judged only once.
+
+        With `give`, which gives it to the client, it has come whole.
+        """
+        self._audition = None
+        self._watch.expires_at = math.inf  # what is waited for now is none of the provider's doing
+        lack = await self._found.apart(judging())
+        if lack is None:
+            return None
+        if give is not None:
+            return Wanting(outcome=self._found.outcome(None, "", reply), lack=lack, give=give)
+        outcome = msgspec.structs.replace(self.abandoned(f"given up: {lack}"), at_fault=Blame.OURSELVES)
+        return Wanting(outcome=outcome, lack=lack)
 
     @property
     def _hushed(self) -> bool:
@@ -221,7 +241,7 @@ class Exchange:
         self._by = self._terms.limits.end
         self._watch.expires_at = self._by  # a client that reads slowly is not the provider's idleness
         self._speaking = True
-        if self._first_byte_s is None:
+        if self._found.first_byte_s is None:
             self._begin(reply)
         if not self._passed:
             self._passed = True
@@ -231,21 +251,21 @@ class Exchange:
         self._speaking = False
 
     def _begin(self, reply: UpstreamReply) -> None:
-        self._first_byte_s = self._gear.clock() - self._started
+        self._found.began()
         if self._terms.began is not None:
-            self._terms.began(self._outcome(None, "", reply))
+            self._terms.began(self._found.outcome(None, "", reply))
 
     def _timed_out(self) -> ExchangeResult:
         if self._refusal is not None:
-            return self._refused_with(self._refusal, b"")
+            return self._found.refused(self._refusal, b"")
         outcome = self._late()
         if not self._committed:
             return Failed(outcome)
         diagnosis = self._reader.diagnosis
         if diagnosis is not None and not self._is_last_word(diagnosis):
-            return self._broken(self._outcome(Fault.CUT, diagnosis.reason))
+            return self._broken(self._found.outcome(Fault.CUT, diagnosis.reason))
         if self._reader.finished or diagnosis is not None:
-            return Streamed(outcome=self._outcome(None, ""), usage=self._reader.usage)
+            return Streamed(outcome=self._found.outcome(None, ""), usage=self._reader.usage)
         at_fault = None if outcome.counts else outcome.blame
         return self._broken(msgspec.structs.replace(outcome, fault=Fault.CUT, at_fault=at_fault))
 
@@ -254,16 +274,20 @@ class Exchange:
         now, limits = self._gear.clock(), self._terms.limits
         if self._speaking or now >= self._call.deadline:
             clients = "the client's own deadline passed" if now >= self._call.deadline else "the client does not read"
-            return self._outcome(Fault.CANCELLED, clients)
+            return self._found.outcome(Fault.CANCELLED, clients)
         if now >= limits.end:
-            return self._outcome(Fault.TIMEOUT, f"not finished within {self._timeouts.total:g}s")
-        if self._floor is not None and self._reader.said and not self._passed:
+            return self._found.outcome(Fault.TIMEOUT, f"not finished within {self._timeouts.total:g}s")
+        if self._floor is not None and self._reader.said and not self._reader.proved:
             pace = f"{self._floor.tokens_per_second:g} tokens a second"
-            return self._outcome(Fault.TIMEOUT, f"it drips: about {self._reader.said:.0f} tokens, less than {pace}")
+            return self._found.outcome(
+                Fault.TIMEOUT, f"it drips: about {self._reader.said:.0f} tokens, less than {pace}"
+            )
         if self._passed or now < limits.content_by:
-            return self._outcome(Fault.TIMEOUT, self._waiting_for)
-        waited_s = now - self._started
-        outcome = self._outcome(Fault.TIMEOUT, f"no answer in its {waited_s:.1f}s share of the {limits.whose} deadline")
+            return self._found.outcome(Fault.TIMEOUT, self._waiting_for)
+        waited_s = now - self._found.started
+        outcome = self._found.outcome(
+            Fault.TIMEOUT, f"no answer in its {waited_s:.1f}s share of the {limits.whose} deadline"
+        )
         if limits.whose is Whose.PROVIDER or is_slow(waited_s, self._terms.expected_s):
             return outcome
         at_fault = Blame.CALLER if limits.whose is Whose.CALLER else Blame.OURSELVES
@@ -273,27 +297,3 @@ class Exchange:
         untold = self._reader.diagnosis is None or self._hushed or not self._passed
         told = None if untold else self._passage.rest()
         return Broken(outcome=outcome, usage=self._reader.usage, told=told)
-
-    def _diagnosed(self, diagnosis: Diagnosis, reply: UpstreamReply) -> Outcome:
-        outcome = self._outcome(diagnosis.fault, diagnosis.reason, reply)
-        reaches = Scope.CREDENTIAL if diagnosis.account_wide else None
-        wait_s = finer_wait(diagnosis.retry_after_s, self._headroom)
-        return msgspec.structs.replace(outcome, retry_after_s=wait_s, reaches=reaches)
-
-    def _outcome(self, fault: Fault | None, reason: str, reply: UpstreamReply | None = None) -> Outcome:
-        now, headroom = self._gear.clock(), self._headroom
-        usage = self._counted or self._reader.usage
-        if headroom is not None:
-            headroom = msgspec.structs.replace(headroom, age_s=now - self._headed_at)
-        return Outcome(
-            fault=fault,
-            status=reply.status if reply else None,
-            reason=reason,
-            first_byte_s=self._first_byte_s,
-            latency_s=now - self._started,
-            headroom=headroom,
-            streamed=self._call.streamed,
-            tokens=usage.completion_tokens,
-            usage=usage,
-            said=self._reader.uncounted,
-        )

@@ -11,8 +11,10 @@ from daemon.degraded.shelf import Shelf
 from daemon.lease_desk import LeaseDesk
 from daemon.limits.till import Till
 from daemon.rehearsals import Rehearsals
+from daemon.relay.audition import Audition
 from daemon.relay.billing import NOBODY_IN_PARTICULAR, Payers
 from daemon.relay.calls import ClientCall
+from daemon.relay.checks import Checks
 from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.journal import Witnesses
@@ -62,6 +64,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What makes its stream the continuation of one that broke; None for a stream of its own."""
     text: TextSoFar | None = None
     """Where the text that goes to the client is collected, where somebody needs it."""
+    audition: Audition | None = None
+    """Who judges its beginning before the client has any of it; None where it goes on as it comes."""
     began: Callable[[Outcome], None] | None = None
     """Who hears at once that a stream has begun, and what its head told."""
     unasked: bytes | None = None
@@ -96,3 +100,5 @@ class Surroundings(msgspec.Struct, frozen=True):
     """Who asks how hard a request is, where a workload wants a model to say so."""
     shadows: Address[Copied] | None = None
     """Who sends copies of requests to candidates."""
+    checks: Checks = msgspec.field(default_factory=Checks)
+    """Who runs the check commands of cascades."""

@@ -45,6 +45,8 @@ class Story(msgspec.Struct, kw_only=True):
     fallback_from: TargetName | None = None
     fallback_reason: str = ""
     degraded: str | None = None
+    escalated: int = 0
+    """How often a stronger target was asked for a better answer."""
     hedged: str | None = None
     """`won` where a hedge's answer is the one given, `lost` where a hedge was sent for nothing."""
     decide_s: float = 0.0
@@ -75,6 +77,8 @@ def story_headers(call: ClientCall, story: Story, now: float) -> dict[str, str]:
     if story.fallback_from is not None:
         headers["fairlead-fallback-from"] = story.fallback_from
         headers["fairlead-fallback-reason"] = header_text(story.fallback_reason)
+    if story.escalated:
+        headers["fairlead-escalated"] = str(story.escalated)
     if story.hedged is not None:
         headers["fairlead-hedged"] = story.hedged
     if story.degraded is not None:

@@ -21,10 +21,12 @@ from state.messages import AnswerBegan, AttemptCompleted, AttemptSpared, Registr
 from state.outcome import Outcome, Usage
 from state.targets import TargetName
 
-__all__ = ["Ending", "Journal", "Lane", "Witnesses"]
+__all__ = ["Ending", "Journal", "Lane", "Told", "Witnesses"]
 
 _log = structlog.get_logger("fairlead.relay")
 _ENCODER = msgspec.json.Encoder()
+Told = tuple[TargetName | None, str, str | None]
+"""What a story says of a fallback: from where, why, and how the answer is degraded by it."""
 _ENDED_EARLY = frozenset({Fault.CANCELLED, Fault.CUT})
 """What the registry is told even where the caller ended it: it was sent, and its head may have told of limits."""
 
@@ -77,8 +79,8 @@ class Journal:
         """What routing took the request for."""
         self._primary: TargetName | None = None
         self._begun: set[int] = set()
-        self._told: tuple[TargetName | None, str, str | None] = (None, "", None)
-        """What the story said of a fallback before the latest."""
+        self._failed_at: TargetName | None = None
+        """Where it fell back from first, escalations apart."""
 
     @property
     def over(self) -> bool:
@@ -167,16 +169,35 @@ class Journal:
         self._witnesses.metrics.charged(target, outcome.usage, cost.usd)
         self._witnesses.alarm.attempted(target, outcome)
 
+    @property
+    def told(self) -> Told:
+        """What the story says of a fallback so far."""
+        return self.story.fallback_from, self.story.fallback_reason, self.story.degraded
+
     def fell_back(self, origin: TargetName, onto: TargetName, why: Outcome) -> None:
         """Note a step from a target that failed, or was passed over, to the next: never silently."""
+        self._failed_at = self._failed_at or origin
+        if self._call.workload.notify_user:
+            self.story.degraded = "fallback"
+        row = self._stepped(origin, onto, why)
+        self._witnesses.metrics.fell_back(row)
+        _log.warning("fallback", **self._logged(row))
+
+    def escalated(self, origin: TargetName, onto: TargetName, why: Outcome) -> None:
+        """Note a step from an answer that does not do to a stronger target; a fault makes it a fallback as well."""
+        self.story.escalated += 1
+        why = msgspec.structs.replace(why, reason=f"escalated: {why.reason}")
+        self._witnesses.metrics.escalated(self._call.workload.name, origin, onto)
+        if why.fault is not None:
+            self.fell_back(origin, onto, why)
+        else:
+            _log.info("escalation", **self._logged(self._stepped(origin, onto, why)))
+
+    def _stepped(self, origin: TargetName, onto: TargetName, why: Outcome) -> FallbackRow:
         call, story = self._call, self.story
-        self._told = (story.fallback_from, story.fallback_reason, story.degraded)
-        after_s = self._witnesses.clock() - call.arrived_at
         if story.fallback_from is None:
             story.fallback_from = origin
             story.fallback_reason = f"{why.fault.value}: {why.reason}" if why.fault else why.reason
-        if call.workload.notify_user:
-            story.degraded = "fallback"
         row = FallbackRow(
             at=self._witnesses.clock(),
             request_id=call.request_id,
@@ -186,23 +207,24 @@ class Journal:
             fault=why.fault,
             status=why.status,
             reason=why.reason,
-            after_s=after_s,
+            after_s=self._witnesses.clock() - call.arrived_at,
             cost_usd=self.bill.spent_at(origin),
         )
         self._witnesses.recorder.post(row)
-        self._witnesses.metrics.fell_back(row)
-        _log.warning(
-            "fallback",
-            request_id=call.request_id,
-            workload=call.workload.name,
-            primary=self._primary,
-            from_target=origin,
-            fallback=onto,
-            fault=why.fault,
-            status=why.status,
-            reason=why.reason,
-            latency_ms=round(after_s * 1e3, 1),
-        )
+        return row
+
+    def _logged(self, row: FallbackRow) -> dict[str, object]:
+        return {
+            "request_id": row.request_id,
+            "workload": row.workload,
+            "primary": self._primary,
+            "from_target": row.from_target,
+            "fallback": row.to_target,
+            "fault": row.fault,
+            "status": row.status,
+            "reason": row.reason,
+            "latency_ms": round(row.after_s * 1e3, 1),
+        }
 
     def hedged(self, lease: Lease) -> None:
         """Note that a second target is asked beside the first; until it wins it has lost."""
@@ -231,10 +253,10 @@ class Journal:
             latency_ms=round(took_s * 1e3, 1),
         )
 
-    def came_back(self, target: TargetName) -> None:
-        """Note that the answer given is, after all, the earlier one of `target`: the latest step led nowhere."""
+    def came_back(self, target: TargetName, told: Told) -> None:
+        """Note that the answer given is, after all, the earlier one of `target`, of which was `told` so much."""
         self.story.target = target
-        self.story.fallback_from, self.story.fallback_reason, self.story.degraded = self._told
+        self.story.fallback_from, self.story.fallback_reason, self.story.degraded = told
 
     def ended(self, ending: Ending) -> None:
         """Note the end of the request: its one row."""
@@ -264,5 +286,5 @@ class Journal:
             label=self.label,
         )
         self._witnesses.recorder.post(row)
-        self._witnesses.alarm.ended(row, story.fallback_from)
+        self._witnesses.alarm.ended(row, self._failed_at if story.fallback_from else None)
         self._witnesses.metrics.ended(row, max(0.0, latency_s - story.queue_s - story.upstream_s))

@@ -8,6 +8,7 @@ import msgspec
 
 from daemon.relay.course import Course
 from daemon.relay.envelope import with_model, with_usage
+from daemon.relay.escalation import Escalation
 from daemon.relay.exchange import Exchange
 from daemon.relay.gear import Surroundings, Terms
 from daemon.relay.journal import Journal
@@ -27,9 +28,12 @@ __all__ = ["Preparation"]
 class Preparation:
     """Makes the exchanges of one request, as its course wants them."""
 
-    def __init__(self, around: Surroundings, course: Course, journal: Journal, text: TextSoFar | None) -> None:
-        """Prepare for `course`; `text` collects what the client gets, where somebody needs it."""
+    def __init__(
+        self, around: Surroundings, course: Course, journal: Journal, text: TextSoFar | None, escalation: Escalation
+    ) -> None:
+        """Prepare for `course`; `text` collects what the client gets, and `escalation` judges it, where it's wanted."""
         self._around = around
+        self._escalation = escalation
         self._course = course
         self._journal = journal
         self._text = text
@@ -64,6 +68,7 @@ class Preparation:
             expected_s=own.terms.get("expected_s") if own else None,
             splice=Splice(self._course.call.surface) if self._course.continued else None,
             text=self._text,
+            audition=self._escalation.audition(lease),
             began=partial(self._began, lease) if self._course.call.streamed else None,
         )
 

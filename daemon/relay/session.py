@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import anyio
-import msgspec
 
 from daemon.limits.accounts import Verdict
 from daemon.relay.admission import let_in, set_aside
 from daemon.relay.bill import Bill
-from daemon.relay.calls import Answer, Broken, Client, ClientCall, ClientLeft, ExchangeResult, Failed, Streamed, Whole
+from daemon.relay.calls import (
+    Answer,
+    Broken,
+    Client,
+    ClientCall,
+    ClientLeft,
+    ExchangeResult,
+    Failed,
+    Streamed,
+    Wanting,
+    Whole,
+)
+from daemon.relay.closing import Closing, Ways
 from daemon.relay.course import Course
+from daemon.relay.escalation import Escalation
 from daemon.relay.gear import Surroundings
-from daemon.relay.headers import answer_headers, story_headers
-from daemon.relay.journal import Ending, Journal
+from daemon.relay.journal import Journal
 from daemon.relay.last_words import LastWords
 from daemon.relay.preparation import Preparation
 from daemon.relay.race import Race, Track
-from daemon.relay.refusing import deadline_passed, exhausted, limited, no_lease, too_long
+from daemon.relay.refusing import limited, too_long
 from daemon.relay.sorting import sort
 from daemon.relay.voice import Voice
 from daemon.routing.leases import Lease, NoLease
-from probes.dialects.continuing import continued_body
-from probes.dialects.quality import lacking
 from probes.dialects.texts import TextSoFar
-from state.faults import Blame, Fault
+from state.faults import Blame
 from state.history.rows import RequestRow
-from state.outcome import Outcome, Usage
+from state.outcome import Outcome
 
 __all__ = ["Session"]
-
-_LEFT = 499
-"""nginx's status for a client that left before its answer; it is only ever written down, never sent."""
 
 
 class Session:
@@ -40,13 +46,15 @@ class Session:
         """Take up `call`."""
         self._call = call
         self._around = around
-        self._course = Course(call, around.gear.clock, around.payers)
+        self._course = Course(call, around.gear.clock, around.payers, around.prices)
         bill = Bill(around.prices, self._course.tokens, call.surface.work)
         self._journal = Journal(call, around.witnesses, bill)
         self._text = TextSoFar(call.surface) if call.collects else None
-        self._preparation = Preparation(around, self._course, self._journal, self._text)
+        self._escalation = Escalation(around, self._course, self._journal)
+        self._preparation = Preparation(around, self._course, self._journal, self._text, self._escalation)
         self._stop = ""
         self._last_words: LastWords
+        self._closing: Closing
         self._voice: Voice
 
     async def run(self, client: Client) -> Answer | None:
@@ -56,6 +64,8 @@ class Session:
         """
         self._voice = Voice(self._call, self._journal.story, client, self._around.gear.clock)
         self._last_words = LastWords(self._call, self._journal, self._voice, self._around.shelf)
+        ways = Ways(self._course, self._journal, self._escalation, self._voice, self._last_words)
+        self._closing = Closing(ways, self._around, self._text)
         try:
             with self._around.curfew.observed():
                 return await self._answer()
@@ -65,8 +75,9 @@ class Session:
                 await self._last_words.mishap()
             raise
         finally:
+            self._escalation.drop()
             if not self._journal.over:
-                self._left()
+                self._closing.left()
             if self._journal.tab is not None:
                 self._journal.tab.close(self._journal.bill.tokens)
 
@@ -80,16 +91,6 @@ class Session:
         if self._journal.over or self._course.left_with is not None:
             return None
         return await self._last_words.stopped(self._course.tried)
-
-    def _left(self) -> None:
-        """Write down a client that left: where it had the whole stream, that was an answer."""
-        whole = self._course.left_with
-        if whole is None:
-            self._journal.ended(Ending(outcome="cancelled", status=_LEFT))
-            return
-        self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
-        usage = self._course.usage.plus(whole.usage)
-        self._journal.ended(Ending(outcome="ok", status=200, last=whole.outcome, usage=usage))
 
     async def _answer(self) -> Answer | None:
         if self._call.workload.max_input_tokens is not None and (
@@ -109,53 +110,74 @@ class Session:
         match result:
             case NoLease():
                 last = self._course.last_failure
-                return last is None or not self._course.escalates(last.outcome)
+                return last is None or not self._escalates(last)
+            case Wanting():
+                self._escalation.keep(result)
+                return False
             case Broken():
-                return not self._goes_on(result)
+                return self._voice.within_event or not self._course.continues(self._text, result)
             case Failed():
                 self._stop = await self._course.after(result)
-                return bool(self._stop) and not self._course.escalates(result.outcome)
+                return bool(self._stop) and not self._escalates(result)
             case _:
                 return True
+
+    def _escalates(self, failed: Failed) -> bool:
+        """Return whether a stronger target is asked after a failure; if it fails too, this one is told."""
+        if not self._course.escalates(failed.outcome):
+            return False
+        self._escalation.keep(failed)
+        return True
 
     async def _end(self, result: ExchangeResult | NoLease | Verdict) -> Answer | None:
         match result:
             case Verdict():
-                return await self._last_words.refuse(limited(result), self._course.tried)
+                return await self._closing.limited(result)
             case NoLease():
-                return await self._without_lease(result)
+                return await self._closing.without_lease(result)
             case Whole():
-                return await self._whole(result)
+                return self._closing.whole(*await self._bettered(result))
             case Failed():
-                return await self._failed(result, self._stop)
+                return await self._closing.failed(result, self._stop)
             case Streamed():
-                await self._streamed(result)
+                await self._closing.streamed(result)
             case Broken():
-                await self._broken(result)
+                await self._closing.broken(result)
+            case Wanting():
+                pass  # somebody else was ready, so it never is the last
         return None
 
     async def _one_attempt(self) -> ExchangeResult | NoLease | Verdict:
         asked_at = self._around.gear.clock()
-        async with self._around.desk.lease(self._course.query()) as lease:
+        async with self._escalation.next_lease() as lease:
             self._decided(lease, asked_at)
             if isinstance(lease, NoLease):
                 return lease
             if pause_s := self._course.pause_before(lease):
                 await anyio.sleep(pause_s)
-            return await set_aside(self._journal, lease) or await self._attempt(lease)
+            if (verdict := await set_aside(self._journal, lease)) is not None:
+                return verdict
+            self._stepped(lease)
+            return await self._attempt(lease)
 
     def _decided(self, lease: Lease | NoLease, asked_at: float) -> None:
         story, course = self._journal.story, self._course
         story.queue_s += lease.waited_s
         story.decide_s += max(0.0, self._around.gear.clock() - asked_at - lease.waited_s)
         self._journal.decided(lease.choice, len(course.tried) + 1)
-        if isinstance(lease, NoLease):
-            return
+        if not isinstance(lease, NoLease):
+            course.answer_tokens = lease.choice.answer_tokens
+
+    def _stepped(self, lease: Lease) -> None:
+        """Write down that the attempt which is about to be made is not where the request was before."""
+        course = self._course
         if course.tried:
             origin, outcome = course.tried[-1]
-            if course.stronger is not None:
-                outcome = msgspec.structs.replace(outcome, reason=f"escalated: {outcome.reason}")
-            if origin != lease.target:
+            if lack := self._escalation.take_lack():
+                self._journal.escalated(origin, lease.target, Outcome(reason=lack))
+            elif course.stronger is not None:
+                self._journal.escalated(origin, lease.target, outcome)
+            elif origin != lease.target:
                 self._journal.fell_back(origin, lease.target, outcome)
         elif (primary := lease.choice.primary) is not None and primary != lease.target:
             self._journal.fell_back(primary, lease.target, Outcome(reason=lease.choice.reason))
@@ -210,88 +232,27 @@ class Session:
             self._course.tried.append((lease.target, self._preparation.unfinished(exchange)))
             raise
 
-    async def _whole(self, result: Whole) -> Answer:
-        lack = self._lack(result)
-        better = None if lack is None else await self._ask_stronger(lack)
-        result = better or result
-        story = self._journal.story
-        now = self._around.gear.clock()
-        story.first_byte_s = now - self._call.arrived_at
-        story.connect_s = result.connect_s
-        story.cost_usd = self._journal.bill.total_usd
-        own = story_headers(self._call, story, now)
-        if lack is None or better is not None:
-            self._around.shelf.keep_whole(self._call, story.target, result.body)
-        self._journal.ended(Ending(outcome="ok", status=result.status, last=result.outcome, usage=result.usage))
-        return Answer(
-            status=result.status, headers=answer_headers(result.headers, own, "application/json"), body=result.body
-        )
-
-    def _lack(self, result: Whole) -> str | None:
-        """Return what an answer lacks that a stronger model is there for; None where it is to be given as it is."""
-        onto, origin = self._call.workload.escalate, self._journal.story.target
-        if onto is None or origin in {None, onto}:
-            return None
-        return lacking(self._call.surface, self._call.body, result.body)
+    async def _bettered(self, result: Whole) -> tuple[Whole, str | None]:
+        """Return the best answer that is to be had, and what it lacks all the same."""
+        while (lack := await self._escalation.lack_of(result)) is not None:
+            better = await self._ask_stronger(lack)
+            if better is None:
+                return result, lack
+            result = better
+        return result, None
 
     async def _ask_stronger(self, lack: str) -> Whole | None:
-        """Return the answer of the stronger model, None where there is none to be had."""
-        onto, (origin, _) = self._call.workload.escalate, self._course.tried[-1]
-        if onto is None or not self._course.may_escalate:
-            return None
-        async with self._around.desk.lease(self._course.escalation(onto)) as lease:
-            self._journal.decided(lease.choice, len(self._course.tried) + 1)
-            if isinstance(lease, NoLease) or await set_aside(self._journal, lease) is not None:
-                return None
-            self._journal.fell_back(origin, onto, Outcome(reason=f"escalated: {lack}"))
-            result = await self._attempt(lease)
-        if isinstance(result, Whole):
-            return result
-        self._journal.came_back(origin)
+        """Return the answer of a stronger model, None where there is none to be had."""
+        course, told = self._course, self._journal.told
+        origin, _ = course.tried[-1]
+        while (onto := course.stronger_than(origin)) and course.may_escalate:
+            async with self._around.desk.lease(course.escalation(onto, lack)) as lease:
+                self._journal.decided(lease.choice, len(course.tried) + 1)
+                if isinstance(lease, NoLease) or await set_aside(self._journal, lease) is not None:
+                    break
+                self._journal.escalated(origin, lease.target, Outcome(reason=lack))
+                result = await self._attempt(lease)
+            if isinstance(result, Whole):
+                return result
+        self._journal.came_back(origin, told)
         return None
-
-    async def _streamed(self, result: Streamed) -> None:
-        if self._course.continued:
-            await self._voice.say(
-                f"fairlead-continued: the answer is in parts, its end by {self._journal.story.target}"
-            )
-        self._around.shelf.keep_stream(self._call, self._journal.story.target, self._text)
-        usage = self._course.usage.plus(result.usage)
-        self._journal.ended(Ending(outcome="ok", status=200, last=result.outcome, usage=usage))
-
-    def _goes_on(self, broken: Broken) -> bool:
-        """Return whether another target is to continue the stream from the text so far."""
-        text = self._text
-        if text is None or broken.told is not None or self._voice.within_event or not self._course.may_continue:
-            return False
-        if not text.plain or not text.text or text.stopped:
-            return False
-        body = continued_body(self._call.surface, self._call.body, text.text)
-        if body is None:
-            return False
-        self._course.continued = body
-        self._course.usage = self._course.usage.plus(broken.usage)
-        return True
-
-    async def _broken(self, broken: Broken) -> None:
-        await self._voice.break_off(broken.outcome.reason, broken.told)
-        usage = self._course.usage.plus(broken.usage)
-        self._journal.ended(Ending(outcome="cut", status=200, last=broken.outcome, usage=usage))
-
-    async def _failed(self, failed: Failed, stop: str) -> Answer | None:
-        if self._course.continued:
-            await self._broken(Broken(outcome=failed.outcome, usage=Usage()))
-            return None
-        if failed.outcome.fault is Fault.CANCELLED:
-            return await self._last_words.refuse(deadline_passed(self._course.tried), self._course.tried)
-        if (answer := self._last_words.passed_on(failed, self._course.tried)) is not None:
-            return answer
-        return await self._last_words.refuse(exhausted(self._call, self._course.tried, stop), self._course.tried)
-
-    async def _without_lease(self, lease: NoLease) -> Answer | None:
-        if self._course.continued:
-            await self._broken(Broken(outcome=self._course.tried[-1][1], usage=Usage()))
-            return None
-        if self._course.last_failure is not None:
-            return await self._failed(self._course.last_failure, "No other target is left.")
-        return await self._last_words.refuse(no_lease(self._call, lease), self._course.tried)

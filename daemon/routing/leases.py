@@ -109,6 +109,10 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Whether money is short: the cheapest target is wanted, whatever the strategy."""
     billing: str | None = None
     """The account that may pay, None where any may."""
+    escalated: str = ""
+    """What an earlier answer lacks, where this attempt is to better it."""
+    instead_of: int = 0
+    """The ticket of a lease that ends once this one is granted; 0 for none."""
 
     @property
     def kind(self) -> Hashable:
@@ -123,6 +127,7 @@ class RouteQuery(msgspec.Struct, frozen=True, kw_only=True):
             self.more_than,
             self.frugal,
             self.billing,
+            self.instead_of,
         )
 
 

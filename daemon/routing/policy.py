@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
+from probes.cascade import CascadePolicy
 from probes.policy import Abilities, Dialect
 from state.durations import Seconds
 from state.faults import DEFAULT_FALLBACK_ON, Fault
@@ -107,6 +108,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     degraded: DegradedPolicy = DegradedPolicy()
     escalate: TargetName | None = None
     """Who is asked once where an answer came and does not do what was asked."""
+    cascade: CascadePolicy | None = None
+    """For the strategy of that name: what makes an answer not do, so that a costlier target is asked."""
     deadline: Seconds | None = None
     """For the whole request until its answer begins, over all attempts."""
     backoff: Seconds = Seconds(0)

@@ -48,7 +48,7 @@ def choose(query: RouteQuery, routes: Routes, snapshot: HealthSnapshot, load: Lo
     return Choice(
         chosen=chosen,
         strategy=workload.strategy,
-        reason=_reason(query, strategy, (best, best_terms, primary), candidates, now),
+        reason=_escalated(query) + _reason(query, strategy, (best, best_terms, primary), candidates, now),
         candidates=tuple(candidates),
         seed=load.turn.seed,
         answer_tokens=tokens,
@@ -130,6 +130,10 @@ def _behind(group: int, scored: Scored) -> Scored:
     score, terms = scored
     terms["group"] = float(group)
     return score + group * _GROUP, terms
+
+
+def _escalated(query: RouteQuery) -> str:
+    return f"escalated: {query.escalated}; " if query.escalated else ""
 
 
 def _reason(

@@ -59,6 +59,15 @@ class Tally:
         held = self._held[ticket] = msgspec.structs.replace(self.take(ticket, target, tokens), trial=True)
         return held
 
+    def without(self, ticket: int) -> tuple[Counter[TargetName], Counter[str]]:
+        """Return what is under way at targets and at providers besides the lease of that ticket, as copies."""
+        held = self._held.get(ticket)
+        targets, providers = self.targets.copy(), self.providers.copy()
+        if held is not None:
+            targets[held.target] -= 1
+            providers[provider_of(held.target)] -= 1
+        return targets, providers
+
     def give_back(self, ticket: int) -> bool:
         """Count a lease as over; False where there is none of that ticket."""
         held = self._held.pop(ticket, None)

@@ -110,13 +110,17 @@ class Traffic:
             waiting=waiting,
         )
 
-    def load(self, turn: Turn, now: float) -> Load:
-        """Return what a choice may know of it at `now`; good until the next call of any other method."""
+    def load(self, turn: Turn, now: float, ending: int = 0) -> Load:
+        """Return what a choice may know of it at `now`; good until the next call of any other method.
+
+        The lease of the ticket `ending` is taken to be over.
+        """
         silences = {target: _recent(silent, now) for target, silent in self._silent.items() if silent}
         tally = self.tally
+        targets, providers = tally.without(ending) if ending else (tally.targets, tally.providers)
         return Load(
-            tally.targets,
-            tally.providers,
+            targets,
+            providers,
             turn,
             silences,
             self._sent_at,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from daemon.relay.calls import Answer, Client
 from daemon.shadow.copies import Said
-from probes.dialects.declining import declines
+from probes.dialects.refusals import refuses
 from probes.dialects.texts import TextSoFar, text_of
 from probes.surfaces import Surface
 
@@ -39,4 +39,4 @@ class Overheard:
 
 
 def _said(text: str | None) -> Said:
-    return Said() if text is None else Said(len(text), declines(text))
+    return Said() if text is None else Said(len(text), refuses(text))

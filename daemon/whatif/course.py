@@ -229,7 +229,7 @@ class Course:
     def _mends_more(self) -> bool:
         """Whether the workload does more than fall back, and did: it escalated, or continued a stream."""
         workload = self._workload
-        mends = workload.escalate is not None or workload.stream_recovery is not StreamRecovery.NONE
+        mends = bool(workload.escalate or workload.cascade) or workload.stream_recovery is not StreamRecovery.NONE
         return mends and len(self._tried) < len(self._request.attempts)
 
     @property

@@ -12,6 +12,7 @@ from daemon.replay.packing import unpacker
 from daemon.routing.leases import Preference
 from daemon.routing.policy import MaxPrice, Routes, Strategy, StreamFloor, StreamRecovery, TargetPlace, Workload
 from daemon.routing.sorting.again import sorted_as
+from probes.cascade import CascadePolicy
 from probes.dialects.needs import Needs
 from probes.surfaces import Surface
 from state.durations import Seconds
@@ -32,6 +33,7 @@ class _Workload(msgspec.Struct, frozen=True):
     max_attempts: int = 3
     require_entitlement: bool = False
     escalate: TargetName | None = None
+    cascade: CascadePolicy | None = None
     deadline: Seconds | None = None
     backoff: Seconds = Seconds(0)
     stream_floor: StreamFloor | None = None
@@ -131,7 +133,7 @@ class Then(msgspec.Struct, frozen=True):
 
 
 _CHAIN = (
-    *("fallback_on", "max_attempts", "require_entitlement", "escalate", "deadline", "backoff"),
+    *("fallback_on", "max_attempts", "require_entitlement", "escalate", "cascade", "deadline", "backoff"),
     *("stream_floor", "stream_recovery", "hedge"),
 )
 _CHOICE = (*("targets", "strategy", "weights", "fallback_on", "max_price", "seconds_per_dollar", "cross_billing"),)

@@ -12,13 +12,16 @@ from probes.dialects.complaints import decode
 from probes.dialects.schemas import Judge
 from probes.surfaces import Surface
 
-__all__ = ["lacking"]
+__all__ = ["EMPTY", "NOT_JSON", "REFUSED", "asked_format", "lacking", "unfit"]
 
-_REFUSED: Final = "refused"
-_EMPTY: Final = "empty"
+REFUSED: Final = "refused"
+"""An answer that declines."""
+EMPTY: Final = "empty"
+"""An answer without a word."""
 _FUNCTIONS: Final = (None, "function")
 """Calls of other kinds have arguments of other kinds; some providers leave the kind out."""
-_NOT_JSON: Final = "the answer is not JSON"
+NOT_JSON: Final = "the answer is not JSON"
+"""An answer in words where JSON was asked for."""
 _MISFIT: Final = "the answer does not fit the JSON schema"
 
 
@@ -38,16 +41,36 @@ def lacking(surface: Surface, request_body: bytes, answer_body: bytes) -> str | 
             return None
 
 
+def asked_format(surface: Surface, request_body: bytes) -> Judge | None:
+    """Return the judge of the JSON that a request asks for, None where it asks for none. Never raises."""
+    request = decode(request_body)
+    if not isinstance(request, dict):
+        return None
+    match surface:
+        case Surface.CHAT:
+            return _format(request.get("response_format"), "json_schema")
+        case Surface.MESSAGES:
+            return _message_format(request)
+        case Surface.RESPONSES:
+            return _format(_dict(request.get("text")).get("format"), "schema")
+        case _:
+            return None
+
+
+def _message_format(request: dict[str, Any]) -> Judge | None:
+    return _format(_dict(request.get("output_config")).get("format") or request.get("output_format"), "schema")
+
+
 def _chat(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     choices = [choice for choice in _list(answer.get("choices")) if isinstance(choice, dict)]
     if not choices:
-        return _EMPTY
+        return EMPTY
     asked = _format(request.get("response_format"), "json_schema")
     known = _names(_dict(tool.get("function")) for tool in _dicts(request.get("tools")))
     for choice in choices:
         message = _dict(choice.get("message"))
         if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-            return _REFUSED
+            return REFUSED
         made = _dicts(message.get("tool_calls"))
         calls = [_dict(call.get("function")) for call in made if call.get("type") in _FUNCTIONS]
         found = _first(_bad_call(call.get("name"), call.get("arguments"), known) for call in calls)
@@ -61,12 +84,12 @@ def _chat(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
 
 def _message(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     if answer.get("stop_reason") == "refusal":
-        return _REFUSED
+        return REFUSED
     parts = _dicts(answer.get("content"))
     known = _names(_dicts(request.get("tools")))
     calls = [part for part in parts if part.get("type") == "tool_use"]
     found = _first(_bad_call(call.get("name"), call.get("input"), known) for call in calls)
-    asked = _format(_dict(request.get("output_config")).get("format") or request.get("output_format"), "schema")
+    asked = _message_format(request)
     text = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
     others = any(part.get("type") != "text" for part in parts)
     return found or _bad_text(text, asked, others)
@@ -76,7 +99,7 @@ def _response(request: dict[str, Any], answer: dict[str, Any]) -> str | None:
     items = _dicts(answer.get("output"))
     parts = [part for item in items for part in _dicts(item.get("content")) if item.get("type") == "message"]
     if any(part.get("type") == "refusal" for part in parts):
-        return _REFUSED
+        return REFUSED
     known = _names(tool for tool in _dicts(request.get("tools")) if tool.get("type") == "function")
     calls = [item for item in items if item.get("type") == "function_call"]
     found = _first(_bad_call(call.get("name"), call.get("arguments"), known) for call in calls)
@@ -101,12 +124,17 @@ def _bad_call(name: object, arguments: object, known: set[str]) -> str | None:
 def _bad_text(text: str, asked: Judge | None, others: object) -> str | None:
     """Judge the text of an answer; `others` tells whether something besides text came."""
     if not text.strip():
-        return None if others else _EMPTY
+        return None if others else EMPTY
+    return unfit(text, asked)
+
+
+def unfit(text: str, asked: Judge | None) -> str | None:
+    """Return why `text` is not what `asked` wants, None where it is, or where nothing in particular is asked for."""
     if asked is None:
         return None
     value = decode(text.encode("utf-8", "replace"))
     if value is None and text.strip() != "null":
-        return _NOT_JSON
+        return NOT_JSON
     return None if asked.fits(value) else _MISFIT
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from probes.dialects.beginnings import Beginning
 from probes.dialects.classify import Diagnosis, looks_like_html
 from probes.dialects.complaints import decode
 from probes.dialects.events import SAYS_NOTHING, SPEAKS, Meaning, read_event, skim_event
@@ -39,6 +40,7 @@ class StreamReader:
     """
 
     __slots__ = (
+        "_beginning",
         "_enough",
         "_flow",
         "_held",
@@ -53,10 +55,11 @@ class StreamReader:
         "usage",
     )
 
-    def __init__(self, surface: Surface, enough: float = 0.0) -> None:
-        """Expect a stream of `surface`, and hold it until it has said `enough` tokens of content."""
+    def __init__(self, surface: Surface, enough: float = 0.0, beginning: Beginning | None = None) -> None:
+        """Expect a stream of `surface`; hold it until it has said `enough` tokens, and `beginning` has heard enough."""
         self._surface = surface
         self._enough = enough
+        self._beginning = beginning
         self.said = 0.0
         self._flow = Flow()
         self._splitter = EventSplitter()
@@ -92,6 +95,11 @@ class StreamReader:
         return None if self.finished else Diagnosis(Fault.CUT, "the stream ended without saying that it is complete")
 
     @property
+    def proved(self) -> bool:
+        """Whether it has said enough tokens to be let go, or was let go for another reason."""
+        return self.committed or self.said >= self._enough
+
+    @property
     def uncounted(self) -> float:
         """About how many tokens of content have come; 0.0 where the provider has counted all of them."""
         if self.finished and self.usage.completion_tokens is not None:
@@ -115,6 +123,8 @@ class StreamReader:
             meaning = skim_event(self._surface, event) if self.committed else None
             if meaning is None:
                 meaning = read_event(self._surface, event)
+            if self._beginning is not None and not self.committed:
+                self._beginning.take(event)
             if meaning is SPEAKS:
                 self._flow.add(len(event))
             elif meaning is not SAYS_NOTHING:
@@ -124,8 +134,8 @@ class StreamReader:
         self._fold_unsent(meaning)
         if not meaning.content or self.diagnosis is not None or self.committed:
             return
-        self.said += spoken_tokens(event) if self._enough else 1.0
-        self.committed = self.said >= self._enough
+        self.said += spoken_tokens(event) if self._enough or self._beginning is not None else 1.0
+        self.committed = self.said >= self._enough and (self._beginning is None or self._beginning.enough)
 
     def _fold_unsent(self, meaning: Meaning) -> None:
         """Take in an event whose content no client sees; its counts, its end and its error are known all the same."""

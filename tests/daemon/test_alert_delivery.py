@@ -22,6 +22,7 @@ from daemon.alerts.policy import AlertPolicy
 from daemon.alerts.watch import Alert, AlertKind
 from state.durations import Seconds
 from state.mailbox import Mailbox
+from tests.rigs.openly import opened
 from tests.rigs.peers import Gate, Script, Send, answer, peer
 
 ALERT = Alert(
@@ -241,8 +242,7 @@ def test_a_command_that_became_another_user_is_left_after_its_time(tmp_path: Pat
     """It cannot be killed; it is told as not done, and holds nothing up."""
     program = Path(shutil.copy(str(shutil.which("setpriv")), tmp_path / "become-root"))
     program.chmod(0o4755)
-    for each in (tmp_path, *list(tmp_path.parents)[:2]):
-        each.chmod(0o755)
+    opened(tmp_path)
     command = [sys.executable, "-c", _AS_NOBODY, str(program), loop]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:  # noqa: S603
         told, _ = child.communicate(timeout=60)

@@ -25,6 +25,7 @@ from daemon.faces.callers import Callers, asker_of
 from daemon.faces.peers import Operators, Peer, group_name, user_name
 from daemon.faces.refusals import Refusal
 from daemon.limits.caller import Caller, is_name
+from tests.rigs.openly import opened
 from tests.rigs.process import LAB, Answer, Daemon, running
 
 _STRANGER = Peer(1, 54_321, 54_322)
@@ -150,9 +151,7 @@ for headers in ({}, {"fairlead-user": "ada"}):
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """Give a daemon on a Unix socket that everybody may open, and on TCP."""
-    folder = tmp_path_factory.mktemp("d")
-    for each in (folder, *list(folder.parents)[:3]):
-        each.chmod(0o755)
+    folder = opened(tmp_path_factory.mktemp("d"))
     with running(folder, _CONFIG, "--listen", "127.0.0.1:0") as one:
         one.socket.chmod(0o666)
         yield one

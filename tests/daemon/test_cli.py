@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from daemon.cli.main import main
+from tests.rigs.openly import opened
 from tests.rigs.process import LAB, Daemon, running, simulate
 
 _CLIENT_VERBS = (
@@ -169,10 +168,7 @@ def test_another_user_may_read_and_not_operate(tmp_path: Path) -> None:
     """Law: whoever can open the socket may ask; only operators may turn anything."""
     folder = tmp_path / "open"
     folder.mkdir()
-    shared = Path(tempfile.gettempdir())
-    for each in (folder, *takewhile(lambda parent: parent != shared, folder.parents)):
-        each.chmod(0o755)
-    with running(folder, LAB) as daemon:
+    with running(opened(folder), LAB) as daemon:
         daemon.socket.chmod(0o666)
         script = (
             "import os, sys, encodings.idna, daemon.cli.status, daemon.cli.drain, daemon.cli.reload\n"

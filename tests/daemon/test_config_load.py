@@ -16,6 +16,8 @@ from daemon.config.locate import locate
 from daemon.config.schema import configuration_schema
 from daemon.limits.caller import Caller
 from daemon.routing.policy import Strategy
+from probes.cascade import CascadePolicy
+from state.durations import Seconds
 from state.errors import ConfigError
 from state.faults import Fault
 
@@ -29,6 +31,7 @@ models = ["m", "n"]
 [workloads.chat]
 targets = ["one/m", "one/n"]
 """
+_CASCADE = _BASE + 'strategy = "cascade"\n'
 _CONTRACT = """
 version = 1
 
@@ -142,6 +145,18 @@ def test_five_mistakes_are_five_lines_in_the_order_of_the_file(tmp_path: Path) -
         (_BASE + 'require_entitlement = true\nfallback_on = ["auth"]\n', 8, "take one of them out"),
         (_BASE + 'escalate = "one/m"\n', 8, "asked first anyway"),
         (_BASE + 'escalate = "one/x"\n', 8, "no provider serves one/x"),
+        (_BASE + "cascade = { min_chars = 9 }\n", 8, 'only strategy = "cascade" does'),
+        (_CASCADE + "cascade = { min_chars = -1 }\n", 9, "min_chars is -1; give characters, at least 0"),
+        (_CASCADE + "cascade = { min_logprob = 0.5 }\n", 9, "0 or less"),
+        (_CASCADE + "cascade = { hold_back = -1 }\n", 9, "hold_back is -1"),
+        (_CASCADE + 'cascade = { timeout = "0s" }\n', 9, "timeout must be longer than nothing"),
+        (_CASCADE + 'cascade = { must_match = "(" }\n', 9, "must_match is no regular expression"),
+        (_CASCADE + 'cascade = { must_not_match = "[a" }\n', 9, "must_not_match is no regular expression"),
+        (_CASCADE + 'cascade = { command = [""] }\n', 9, "command names no program"),
+        (_CASCADE + "[workloads.chat.cascade]\nmin_char = 1\n", 10, "did you mean min_chars?"),
+        (_CASCADE + "max_attempts = 1\n", 8, "max_attempts is 1; raise it"),
+        (_CASCADE + 'escalate = "one/n"\n', 9, "take escalate out"),
+        (_CASCADE.replace(', "one/n"', ""), 8, "one/m is the only one"),
         (_BASE + "hedge = true\nmax_attempts = 1\n", 8, "max_attempts is 1"),
         (_BASE + 'hedge = true\nstrategy = "priority"\n', 8, 'needs strategy = "lowest-latency"'),
         (_BASE.replace(', "one/n"', "") + "hedge = true\n", 8, "one/m is the only one"),
@@ -171,6 +186,14 @@ def test_each_mistake_has_its_line_and_its_words(tmp_path: Path, text: str, line
     with pytest.raises(ConfigError) as caught:
         _load(tmp_path, text)
     assert [problem for problem in caught.value.problems if f"0.toml:{line}: " in problem and words in problem], caught
+
+
+def test_a_cascade_without_settings_has_the_usual_ones(tmp_path: Path) -> None:
+    """Law: the strategy alone makes a cascade, and whoever sets one thing keeps the rest."""
+    assert _load(tmp_path, _CASCADE).workloads["chat"].cascade == CascadePolicy()
+    loaded = _load(tmp_path, _CASCADE + 'cascade = { min_logprob = -1.5, timeout = "3s" }\n')
+    assert loaded.workloads["chat"].cascade == CascadePolicy(min_logprob=-1.5, timeout=Seconds(3))
+    assert _load(tmp_path, _BASE).workloads["chat"].cascade is None
 
 
 def test_a_second_default_is_a_mistake(tmp_path: Path) -> None:

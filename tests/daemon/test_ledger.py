@@ -65,6 +65,13 @@ def test_no_sixty_seconds_hold_more_requests_than_the_limit() -> None:
     _in(ledger, at=60.0)
 
 
+def test_a_limit_of_nothing_lets_nobody_through() -> None:
+    """Law: 0 is no word for `unlimited`; and nobody is told to wait for what never comes."""
+    for limit in (LimitPolicy(requests_per_minute=0), LimitPolicy(tokens_per_minute=0), LimitPolicy(concurrent=0)):
+        assert _out(_ledger(none=limit)).frees_in_s is None
+    assert "is used up" in _out(_ledger(none=LimitPolicy(usd_per_month=0.0))).what
+
+
 def test_tokens_are_taken_by_estimate_and_corrected_by_the_count() -> None:
     """Law: what was not used is given back at once; what was used beyond the estimate counts."""
     ledger = _ledger(tokens=LimitPolicy(tokens_per_minute=100))

@@ -242,3 +242,22 @@ def test_whatever_comes_in_whatever_order_equals_are_served_as_they_came(events:
             assert room.answered() == list(range(1, min(asked, back + 2) + 1))
 
     in_room(scene, {A: 2})
+
+
+def test_a_lease_that_ends_another_needs_no_second_place() -> None:
+    """Both at one provider that is full: the one asked for takes the place of the one that it ends, in its turn."""
+    cheap, dear = TargetName("a/m"), TargetName("a/n")
+    escalated = query(workload("w", dear), number=2, instead_of=1)
+
+    async def scene(room: Room) -> None:
+        assert room.at_once(1, query(workload("w", cheap)))
+        assert room.at_once(2, replace(escalated, instead_of=0)) is None
+        await room.ask(3, query(workload("v", cheap)))
+        await room.ask(4, escalated)
+        assert room.answered() == [4]
+        await room.give_back(1)
+        assert room.answered() == [4]
+        await room.give_back(4)
+        assert room.answered() == [3, 4]
+
+    in_room(scene, {cheap: 1, dear: 1})

@@ -6,8 +6,15 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from daemon.alerts.alarm import Alarm
+from daemon.alerts.policy import AlertPolicy
+from daemon.alerts.watch import Alert
 from daemon.config.configuration import Configuration
 from daemon.in_force import InForce
+from daemon.limits.ledger import Ledger, Moment
+from daemon.limits.policy import Limits
+from daemon.limits.till import Till
+from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
 from daemon.reloading import Audience, Reload
 from daemon.routing.leases import DispatcherMessage
@@ -31,6 +38,10 @@ class Stage:
         self.prober = Mailbox[ProberMessage]()
         self.metrics = Metrics("0")
         self.in_force = InForce(BEFORE)
+        watching = Watching(
+            self.metrics, Alarm(AlertPolicy, Mailbox[Alert]().address, Mailbox[RecorderMessage]().address, float)
+        )
+        self.till = Till(Ledger(Limits()), Mailbox[RecorderMessage]().address, lambda: Moment(0.0, 0.0), watching)
         audience = Audience(
             registry=self.registry.address,
             dispatcher=self.dispatcher.address,
@@ -38,6 +49,7 @@ class Stage:
             recorder=Mailbox[RecorderMessage]().address,
             wires=Wires(),
             metrics=self.metrics,
+            till=self.till,
         )
         self.reload = Reload(lambda: AFTER, self.in_force, audience, Simulation(tasks, 1))
 

@@ -108,7 +108,7 @@ def test_a_failure_costs_nothing_and_the_answer_after_it_what_it_costs(tmp_path:
 
 def test_a_cascade_is_taken_to_be_content_with_its_first_answer_and_says_so(history: Path, tmp_path: Path) -> None:
     """Without its text nobody can judge an answer: what is told is the least that it may cost."""
-    findings = simulated(history, configured(tmp_path, strategy="cascade", one=ONE, two=TWO))
+    findings = simulated(history, configured(tmp_path, strategy="cascade", max_attempts=2, one=ONE, two=TWO))
     tally = findings.workloads["chat"]
     assert (tally.first_after, findings.unjudged) == ({"two/m": 10}, 10)
     assert "the least that they may be" in "\n".join(coverage(findings))

@@ -1,4 +1,4 @@
-"""What a request says to a model, and whether an answer declines."""
+"""What a request says to a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.dialects.declining import declines
 from probes.dialects.prompts import system_prompt, tools_offered
 from probes.surfaces import Surface
 
@@ -72,22 +71,3 @@ def test_nothing_a_client_writes_is_too_strange(value: object, surface: Surface)
     """Law: what is not understood is not there."""
     assert isinstance(system_prompt(surface, value), str)
     assert all(isinstance(name, str) for name in tools_offered(value))
-
-
-@pytest.mark.parametrize(
-    ("text", "refuses"),
-    [
-        ("I'm sorry, but I can't help with that.", True),
-        ("I\u2019m really sorry, but I cannot assist with this request.", True),
-        ("I cannot help you with that.", True),
-        ("I must decline.", True),
-        ("I'm not able to do that.", True),
-        ("Sorry for the delay! The capital of France is Paris.", False),
-        ("I cannot overstate how good this is.", False),
-        ("The function returns early. " * 20 + "I'm sorry, but I can't help with that.", False),
-        ("", False),
-    ],
-)
-def test_a_refusal_is_known_by_its_beginning(text: str, refuses: bool) -> None:  # noqa: FBT001
-    """Law: what stands far down may be a quotation."""
-    assert declines(text) is refuses

@@ -41,7 +41,6 @@ from state.mailbox import Mailbox
 from state.messages import AttemptCompleted, HealthPublished, RegistryMessage
 from state.prices import Price
 from state.standing import HealthSnapshot, Standing, TargetHealth
-from state.targets import TargetName
 from tests.rigs.hedging import FiguredDispatcher
 from tests.rigs.peers import Peer, Script, peer
 
@@ -82,8 +81,11 @@ class Recorded:
 class Relay:
     """Sends calls through sessions, and shows what they left behind."""
 
-    def __init__(self, peers: list[Peer], dialect: Dialect, timeouts: Timeouts) -> None:
-        """Route to `peers` in order, as the workload `w` over the targets `p0/m`, `p1/m` and so on."""
+    def __init__(self, peers: list[Peer], dialect: Dialect, timeouts: Timeouts, prices: tuple[float, ...] = ()) -> None:
+        """Route to `peers` in order, as the workload `w` over the targets `p0/m`, `p1/m` and so on.
+
+        `prices` are what each asks for a million tokens, in or out; where there are fewer the price is unknown.
+        """
         suffix = "/v1" if dialect is Dialect.OPENAI else ""
         self.providers = {
             f"p{number}": Provider(
@@ -97,8 +99,11 @@ class Relay:
         }
         targets = tuple(target for provider in self.providers.values() for target in provider.targets)
         self.workload = Workload(name="w", targets=targets, strategy=Strategy.PRIORITY, max_wait=Seconds(0.2))
+        self.prices = {target: Price(input=usd, output=usd) for target, usd in zip(targets, prices, strict=False)}
         places = {
-            target: TargetPlace(provider=target.partition("/")[0], dialect=dialect, max_in_flight=9)
+            target: TargetPlace(
+                provider=target.partition("/")[0], dialect=dialect, max_in_flight=9, price=self.prices.get(target)
+            )
             for target in targets
         }
         self.routes = Routes(workloads={"w": self.workload}, places=places)
@@ -111,7 +116,6 @@ class Relay:
         self.curfew = Curfew()
         self.ledger = Ledger(Limits())
         self.wall = time.time
-        self.prices: dict[TargetName, Price] = {}
         self.alerts: Mailbox[Alert] = Mailbox()
         self.wires = Wires()
         self.sweep = DeadlineSweep(time.monotonic)
@@ -181,12 +185,13 @@ async def relay(
     dialect: Dialect = Dialect.OPENAI,
     timeouts: Timeouts = QUICK,
     answers: Path | None = None,
+    prices: tuple[float, ...] = (),
 ) -> AsyncIterator[tuple[Relay, list[Peer]]]:
     """Give a relay in front of one peer for each script, or tuple of scripts; it keeps answers at `answers`."""
     async with AsyncExitStack() as stack:
         all_of = [script if isinstance(script, tuple) else (script,) for script in scripts]
         peers = [await stack.enter_async_context(peer(*each)) for each in all_of]
-        one = Relay(peers, dialect, timeouts)
+        one = Relay(peers, dialect, timeouts, prices)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one.dispatcher.run)
             tasks.start_soon(one.sweep.run)

@@ -17,6 +17,7 @@ from state.errors import HistoryError
 from state.history.inspection import QueryLimits, query
 from state.history.migrations import open_history
 from tests.rigs.histories import attempt, fill, recording
+from tests.rigs.openly import opened
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
@@ -174,11 +175,9 @@ def shared(tmp_path: Path) -> Path:
     """Return a history whose group is another user's, in a folder that this user may enter and not write."""
     path = tmp_path / "state" / "history.sqlite"
     open_history(path).close()
-    for opened in (path, path.parent):
-        os.chown(opened, 0, NOBODY)
-    for above in path.parent.parents[:3]:
-        if above.stat().st_uid == os.geteuid() and not above.stat().st_mode & 0o001:
-            above.chmod(above.stat().st_mode | 0o011)
+    for theirs in (path, path.parent):
+        os.chown(theirs, 0, NOBODY)
+    opened(path.parent.parent)
     return path
 
 
