@@ -11,6 +11,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,8 @@ _KILLS: Final = 4
 _TIME_S: Final = 60
 _PUBLISHED_S: Final = 2.5
 """How the limits stand is written down every two seconds."""
+_AMID_S: Final = 0.06
+"""After a request was sent: the simulated providers take 20 ms to begin, and 100 ms to end."""
 _CENT: Final = 0.01
 _ROUNDS: Final = 15
 _BOUND_US: Final = 10.0
@@ -60,7 +63,8 @@ _LEDGER: Final = "SELECT spent_usd, reserved_usd FROM budget WHERE name = 'all' 
 
 
 def _load(stage: Stage, kill_before: int) -> list[Told]:
-    """Send requests; the daemon is killed before one of them, and the first provider is away for a while."""
+    """Send requests; the daemon is killed amid the answers to some, and the first provider is away for a while."""
+    end = threading.Timer(_AMID_S, stage.daemon.kill)
 
     def before(number: int) -> None:
         if number == kill_before // 3:
@@ -68,13 +72,16 @@ def _load(stage: Stage, kill_before: int) -> list[Told]:
         elif number == 2 * kill_before // 3:
             stage.start_provider("primary")
         elif number == kill_before:
-            stage.daemon.kill()
+            end.start()
 
     async def within_time() -> list[Told]:
         with anyio.fail_after(_TIME_S):
             return await Client(stage.socket, WORKLOAD).run(_REQUESTS, _AT_ONCE, before)
 
-    return anyio.run(within_time)
+    told = anyio.run(within_time)
+    if end.ident is not None:
+        end.join()
+    return told
 
 
 def _as_it_was_left(stage: Stage) -> float:

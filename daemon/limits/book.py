@@ -13,6 +13,9 @@ __all__ = ["QUARTER_S", "Book"]
 QUARTER_S: Final = 900
 """In every time zone days begin with a quarter of an hour, so what is summed up by it can be parted at midnight."""
 
+_A_DAY: Final = 96
+"""Quarters of an hour between two looks for what is too old: looking takes as long as the book is thick."""
+
 
 class Book:
     """Dollars by who was charged and by the quarter of an hour. Owned by the ledger."""
@@ -20,13 +23,13 @@ class Book:
     def __init__(self) -> None:
         """Start with none."""
         self._sums: dict[Charged, dict[int, float]] = {}
-        self._newest = 0
+        self._forgets_at = 0
 
     def add(self, charged: Charged, usd: float, unix: float) -> None:
         """Note that `usd` was spent."""
         quarter = int(unix // QUARTER_S)
-        if quarter > self._newest:
-            self._newest = quarter
+        if quarter >= self._forgets_at:
+            self._forgets_at = quarter + _A_DAY
             self._forget(quarter - KEPT_S // QUARTER_S)
         sums = self._sums.setdefault(charged, {})
         sums[quarter] = sums.get(quarter, 0.0) + usd

@@ -239,12 +239,17 @@ class Ledger:
 
     def _spent_up(self, account: Account, unix: float) -> Verdict | None:
         """Return what is to be said of the limits in dollars, first of one that is used up and frees last."""
-        found = []
+        worst: Verdict | None = None
         for purse, most in account.dollars:
             self._turn(account, purse, unix)
-            if (verdict := running_out(account, (purse, most), unix, self._zone)) is not None:
-                found.append(verdict)
-        return max(found, key=lambda each: (each.reached, _wait(each)), default=None)
+            if purse.spent + purse.reserved >= most * account.policy.warn_at:
+                verdict = running_out(account, (purse, most), unix, self._zone)
+                worst = verdict if worst is None else max(worst, verdict, key=_weight)
+        return worst
+
+
+def _weight(verdict: Verdict) -> tuple[bool, float]:
+    return verdict.reached, _wait(verdict)
 
 
 def _wait(verdict: Verdict) -> float:

@@ -19,11 +19,9 @@ Held = tuple[Purse, float]
 _SMALL_USD: Final = 0.1
 
 
-def running_out(account: Account, held: Held, unix: float, zone: tzinfo) -> Verdict | None:
-    """Return what is to be said of a budget at the Unix time `unix`, None while most of it is left."""
+def running_out(account: Account, held: Held, unix: float, zone: tzinfo) -> Verdict:
+    """Return what is to be said at the Unix time `unix` of a budget that is used up, or nearly."""
     purse, most = held
-    if purse.committed < most * account.policy.warn_at:
-        return None
     stands = _stands(held)
     if purse.spent >= most:
         return account.verdict(f"{stands} is used up ({_usd(purse.spent)})", *_at_its_end(purse, unix, zone))
