@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import msgspec
 
@@ -10,7 +11,12 @@ from daemon.limits.policy import LimitPolicy, Period
 from daemon.limits.rates import Minute
 from state.history.charges import Charged
 
-__all__ = ["Account", "Purse", "Verdict"]
+__all__ = ["SETTLED", "SOON_S", "Account", "Purse", "Verdict"]
+
+SOON_S: Final = 1.0
+"""When to ask again where only requests under way stand in the way: nobody knows when they end."""
+SETTLED: Final = "as attempts under way are settled"
+"""When a budget frees of which all is set aside and not all is spent."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +34,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """When that is, for limits in dollars."""
     reached: bool = True
     """Whether it is used up, or only nearly."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether only requests under way stand in the way, which may end at any time."""
+        return self.frees_at == SETTLED
 
     @property
     def message(self) -> str:
@@ -91,7 +102,8 @@ class Account:
         """Return why a request of about so many tokens is one too many, None where it is not."""
         policy = self.policy
         if policy.concurrent is not None and self.running >= policy.concurrent:
-            return self.verdict(f"concurrent = {policy.concurrent} is reached, {self.running} are under way", None)
+            what = f"concurrent = {policy.concurrent} is reached, {self.running} are under way"
+            return self.verdict(what, SOON_S, "when one of them ends") if self.running else self.verdict(what, None)
         most = policy.requests_per_minute
         if most is not None and (wait_s := self.requests.frees_in(1, most, now)) > 0.0:
             return self.verdict(f"requests_per_minute = {most} is reached", wait_s)

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from daemon.limits.accounts import Account, Purse, Verdict
+from daemon.limits.accounts import SETTLED, SOON_S, Account, Purse, Verdict
 from daemon.limits.calendar import when
 from state.targets import TargetName, split_target
 
@@ -16,9 +16,6 @@ __all__ = ["Held", "lacking", "running_out"]
 Held = tuple[Purse, float]
 """The dollars of a period, and how many may be spent in it."""
 
-_SOON_S: Final = 1.0
-"""When to ask again where only attempts under way stand in the way: nobody knows when they end."""
-_SETTLED: Final = "as attempts under way are settled"
 _SMALL_USD: Final = 0.1
 
 
@@ -32,7 +29,7 @@ def running_out(account: Account, held: Held, unix: float, zone: tzinfo) -> Verd
         return account.verdict(f"{stands} is used up ({_usd(purse.spent)})", *_at_its_end(purse, unix, zone))
     if purse.committed >= most:
         what = f"{stands} is used up ({_usd(purse.spent)} spent, {_usd(purse.reserved)} set aside)"
-        return account.verdict(what, _SOON_S, _SETTLED)
+        return account.verdict(what, SOON_S, SETTLED)
     nearly = account.verdict(f"{stands} is nearly used up ({_usd(purse.spent)})", *_at_its_end(purse, unix, zone))
     return replace(nearly, reached=False)
 
@@ -49,7 +46,7 @@ def lacking(account: Account, held: Held, attempt: tuple[TargetName, float | Non
         return account.verdict(what, None)
     what = f"{_stands(held)} leaves ${max(0.0, most - purse.committed):.4f}, and {target} may cost ${usd:.4f}"
     if purse.spent + usd <= most:
-        return account.verdict(what, _SOON_S, _SETTLED)
+        return account.verdict(what, SOON_S, SETTLED)
     return account.verdict(what, None, f"at {when(purse.to_unix, zone)}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,6 +11,7 @@ from state.history.charges import Charged
 
 __all__ = ["Tally", "Tocsin", "Watching", "outcome_of"]
 
+_REMEMBERED: Final = 4096
 _log = structlog.get_logger("fairlead.limits")
 
 
@@ -37,12 +38,15 @@ class Watching:
         """Tell both."""
         self._tally = tally
         self._tocsin = tocsin
+        self._told: dict[tuple[str, ...], None] = {}
+        """What operators have heard: each stage of a budget once in its day or month."""
 
     def limited(self, verdict: Verdict, charged: Charged) -> None:
         """Take note of a limit that a request was over, or near to."""
         outcome = outcome_of(verdict)
         self._tally.limited(verdict.name, outcome)
-        _log.info(
+        say = _log.info if outcome == "refused" else _log.debug
+        say(
             "limited",
             limit=verdict.name,
             outcome=outcome,
@@ -51,8 +55,21 @@ class Watching:
             user=charged.user,
             reason=verdict.what,
         )
-        if verdict.what.startswith("usd_") and not verdict.policy.shadow:
-            self._tocsin.budget(f"{verdict.name}/{verdict.subject}", verdict.message)
+        budget = verdict.what.partition(" ")[0]
+        if budget.startswith("usd_") and not verdict.passing and self._is_news(verdict, outcome):
+            told = f"Only watched, nothing is refused: {verdict.message}" if outcome == "shadow" else verdict.message
+            self._tocsin.budget(f"{verdict.name}/{verdict.subject}/{budget}/{outcome}", told)
+
+    def _is_news(self, verdict: Verdict, outcome: str) -> bool:
+        """Return whether this was not told yet of a budget's day or month, and note that it is."""
+        what = verdict.what.partition(" ")[0] if verdict.frees_at else verdict.what
+        stage = (verdict.name, verdict.subject, what, verdict.frees_at, outcome)
+        if stage in self._told:
+            return False
+        self._told[stage] = None
+        if len(self._told) > _REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return True
 
 
 def outcome_of(verdict: Verdict) -> str:

@@ -49,7 +49,11 @@ class Closing:
         if (given := await self._ways.escalation.give_kept(self._ways.voice)) is not None:
             self._ways.journal.ended(Ending(outcome="ok", status=200, last=given.outcome, usage=given.usage))
             return None
-        return await self._ways.last_words.refuse(limited(verdict), self._ways.course.tried)
+        course = self._ways.course
+        if course.continued:
+            await self.broken(Broken(outcome=course.tried[-1][1], usage=Usage()))
+            return None
+        return await self._ways.last_words.refuse(limited(verdict), course.tried)
 
     def left(self) -> None:
         """Write down a client that left: where it had the whole stream, that was an answer."""

@@ -155,16 +155,22 @@ class Session:
                 return lease
             if pause_s := self._course.pause_before(lease):
                 await anyio.sleep(pause_s)
-            return await set_aside(self._journal, lease) or await self._attempt(lease)
+            if (verdict := await set_aside(self._journal, lease)) is not None:
+                return verdict
+            self._stepped(lease)
+            return await self._attempt(lease)
 
     def _decided(self, lease: Lease | NoLease, asked_at: float) -> None:
         story, course = self._journal.story, self._course
         story.queue_s += lease.waited_s
         story.decide_s += max(0.0, self._around.gear.clock() - asked_at - lease.waited_s)
         self._journal.decided(lease.choice, len(course.tried) + 1)
-        if isinstance(lease, NoLease):
-            return
-        course.answer_tokens = lease.choice.answer_tokens
+        if not isinstance(lease, NoLease):
+            course.answer_tokens = lease.choice.answer_tokens
+
+    def _stepped(self, lease: Lease) -> None:
+        """Write down that the attempt which is about to be made is not where the request was before."""
+        course = self._course
         if course.tried:
             origin, outcome = course.tried[-1]
             if lack := self._escalation.take_lack():

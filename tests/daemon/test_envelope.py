@@ -83,3 +83,22 @@ def test_a_body_that_cannot_be_routed_says_why(body: bytes, word: str) -> None:
 def test_no_bytes_make_the_envelope_raise(body: bytes) -> None:
     """Law: any bytes give an envelope or a problem."""
     assert isinstance(read_envelope(body), Envelope | EnvelopeProblem)
+
+
+@pytest.mark.parametrize(
+    ("members", "limit", "answers"),
+    [
+        (b"", None, 1),
+        (b',"max_tokens":5', 5, 1),
+        (b',"max_tokens":5,"max_completion_tokens":900,"n":3', 900, 3),
+        (b',"n":null', None, 1),
+        (b',"n":"8","max_tokens":"9"', None, 1),
+        (b',"n":0', None, 1),
+        (b',"n":-4', None, 1),
+    ],
+)
+def test_how_much_an_answer_may_have_is_the_most_that_is_said(members: bytes, limit: int | None, answers: int) -> None:
+    """Law: of several limits the highest is believed, since it is the one that may have to be paid for."""
+    envelope = read_envelope(b'{"model":"m"' + members + b"}")
+    assert isinstance(envelope, Envelope)
+    assert (envelope.limit, envelope.answers) == (limit, answers)

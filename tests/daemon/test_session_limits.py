@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -14,15 +15,16 @@ from msgspec.structs import replace
 
 from daemon.limits.ledger import Moment
 from daemon.limits.policy import LimitPolicy, Limits
+from daemon.limits.till import Asked
 from daemon.relay.calls import ClientLeft
-from daemon.routing.policy import Strategy
+from daemon.routing.policy import Strategy, StreamRecovery
 from probes.policy import Dialect
 from probes.surfaces import Surface
 from state.history.charges import Charged, ReservationRow
-from state.history.rows import AttemptRow, FlushRequested, RequestRow
+from state.history.rows import AttemptRow, FallbackRow, FlushRequested, RequestRow
 from state.prices import Price
 from state.targets import TargetName
-from tests.rigs.bodies import ROLE, SSE, WELL, error, said, word
+from tests.rigs.bodies import CUT, ROLE, SSE, STREAM, WELL, error, said, word
 from tests.rigs.peers import Gate, Send, answer, chunk
 from tests.rigs.relay import Recorded, Relay, relay
 
@@ -191,3 +193,70 @@ def test_whoever_was_let_in_leaves_however_it_ends() -> None:
             assert account.running == 0
 
     _run(main)
+
+
+def test_a_fallback_that_nobody_can_pay_is_told_as_a_limit_and_not_as_a_fallback() -> None:
+    """Law: the history and the headers know of steps that were made, not of those that were refused."""
+
+    async def main() -> None:
+        async with relay(error("500 Oh"), WELL) as (one, (_, second)):
+            _limited(one, day=LimitPolicy(usd_per_day=10.0))
+            del one.prices[_P1]
+            reply = await one.send(charged=_ANN)
+            assert reply is not None
+            assert reply.status == 429
+            assert "p1/m, whose price is unknown" in json.loads(reply.body)["error"]["message"]
+            assert "fairlead-fallback-from" not in reply.headers
+            assert not second.heard
+            assert one.all_rows(FallbackRow) == []
+            assert _spent(one) == (0.0, 0.0)
+
+    _run(main)
+
+
+def test_a_stream_that_no_budget_continues_is_cut() -> None:
+    """Law: a client that has had the beginning of an answer is told that it broke, in its stream."""
+
+    async def main() -> None:
+        async with relay(CUT, STREAM) as (one, (_, second)):
+            _limited(one, day=LimitPolicy(usd_per_day=10.0))
+            del one.prices[_P1]
+            client, workload = Recorded(), replace(one.workload, stream_recovery=StreamRecovery.CONTINUE)
+            body = b'{"model":"w","stream":true,"messages":[{"role":"user","content":"tell"}]}'
+            await one.send(client, charged=_ANN, streamed=True, workload=workload, body=body)
+            assert b"once upon" in client.body
+            assert b"error" in client.body
+            assert not second.heard
+            assert one.row(RequestRow).outcome == "cut"
+
+    _run(main)
+
+
+@pytest.mark.parametrize(
+    ("more", "tokens"),
+    [
+        ({"max_tokens": 50}, 50),
+        ({"max_tokens": 50, "answers": 8}, 400),
+        ({}, 4096),
+        ({"answers": 2}, 8192),
+        ({"surface": Surface.EMBEDDINGS, "max_tokens": 50}, 0),
+    ],
+)
+def test_what_is_set_aside_is_what_all_answers_may_have_at_most(more: dict[str, Any], tokens: int) -> None:
+    """Law: every one of `n` answers is paid for, one of unstated length is assumed, embeddings have none."""
+    asked = Asked(
+        request_id="r",
+        charged=_ANN,
+        tokens=300,
+        max_tokens=more.get("max_tokens"),
+        answers=more.get("answers", 1),
+        work=more.get("surface", Surface.CHAT).work,
+    )
+    assert asked.ceiling(_PRICE, 4096) == pytest.approx((400 * 1.0 + tokens * 1000.0) / 1e6)
+    assert asked.ceiling(None, 4096) is None
+
+
+def test_counting_tokens_is_free_also_where_no_price_is_known() -> None:
+    """Law: what providers do for nothing is refused to nobody for want of a price."""
+    asked = Asked(request_id="r", charged=_ANN, tokens=300, max_tokens=None, work=Surface.COUNT_TOKENS.work)
+    assert asked.ceiling(None, 4096) == 0.0
