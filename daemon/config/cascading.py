@@ -46,7 +46,7 @@ def _mistakes(cascade: CascadePolicy) -> Iterator[str]:
     for key in ("must_match", "must_not_match"):
         try:
             re.compile(getattr(cascade, key))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             yield f"{key} is no regular expression: {error}"
     if cascade.min_chars < 0:
         yield f"min_chars is {cascade.min_chars}; give characters, at least 0"

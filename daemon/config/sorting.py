@@ -114,7 +114,7 @@ def _check_tasks(path: KeyPath, workload: WorkloadSettings, problems: Problems) 
             problems.add(place, f"the task {task.name} names no target")
         try:
             re.compile(task.system)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             problems.add(place, f"the system of the task {task.name} is no regular expression: {error}")
 
 

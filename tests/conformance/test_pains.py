@@ -46,6 +46,7 @@ def test_clients_that_hang_up_are_neither_failures_nor_successes_of_the_provider
     daily = {row["target"]: row for row in rows(troupe.daemon, "SELECT * FROM availability_daily")}
     assert daily[actor.target]["failed_attempts"] == 0
     assert daily[actor.target]["availability"] is None
+    until(lambda: troupe.daemon.target(actor.target)["in_flight"] == 0)  # nobody is finding out about it any more
     assert troupe.ask(CHAT, workload).story["target"] == actor.target
 
 

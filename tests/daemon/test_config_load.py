@@ -151,6 +151,7 @@ def test_five_mistakes_are_five_lines_in_the_order_of_the_file(tmp_path: Path) -
         (_CASCADE + "cascade = { hold_back = -1 }\n", 9, "hold_back is -1"),
         (_CASCADE + 'cascade = { timeout = "0s" }\n', 9, "timeout must be longer than nothing"),
         (_CASCADE + 'cascade = { must_match = "(" }\n', 9, "must_match is no regular expression"),
+        (_CASCADE + 'cascade = { must_match = "a{99999999999999999999}" }\n', 9, "repetition number is too large"),
         (_CASCADE + 'cascade = { must_not_match = "[a" }\n', 9, "must_not_match is no regular expression"),
         (_CASCADE + 'cascade = { command = [""] }\n', 9, "command names no program"),
         (_CASCADE + "[workloads.chat.cascade]\nmin_char = 1\n", 10, "did you mean min_chars?"),
