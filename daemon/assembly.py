@@ -229,6 +229,7 @@ class Assembly:
             recorder=self.boxes.recorder.address,
             recorder_state=lambda: self.recorder.state,
             spent_usd=self.prober.spent_usd,
+            budgets=self.till.budgets,
             reload=self.reload.by,
             version=VERSION,
             started_at=self.clock(),

@@ -13,6 +13,10 @@ from daemon.cli.tables import render_table
 
 __all__ = ["configure", "run"]
 
+_MOST_BUDGETS = 10
+_MUCH = 0.8
+"""The share of a budget from which on it is marked."""
+
 _COLUMNS = (
     "TARGET",
     "STANDING",
@@ -78,6 +82,8 @@ def _print_status(status: dict[str, Any]) -> None:
     for canaries in status["canaries"]:
         spent, most = canaries["spent_usd"], canaries["usd_per_day"]
         print(f"canaries at {canaries['provider']}: ${spent:.4f} of ${most:g} in 24 hours")
+    for budget in status.get("budgets", [])[:_MOST_BUDGETS]:
+        print(_budget(budget))
     for workload in status["workloads"]:
         mark = " (default)" if workload["default"] else ""
         waiting = f", {workload['waiting']} waiting" if workload["waiting"] else ""
@@ -85,6 +91,15 @@ def _print_status(status: dict[str, Any]) -> None:
             f"{workload['name']}{mark}: {workload['strategy']}, "
             f"{len(workload['available'])} of {len(workload['targets'])} available{waiting}"
         )
+
+
+def _budget(told: dict[str, Any]) -> str:
+    """Return how a limit in dollars stands, marked where most of it is used."""
+    whose = f" of {told['subject']}" if told["subject"] else ""
+    aside = f", ${told['reserved_usd']:.2f} set aside" if told["reserved_usd"] else ""
+    spent, most = told["spent_usd"], told["limit_usd"]
+    mark = "~ " if told["used"] >= _MUCH else ""
+    return f"{mark}limit {told['limit']}{whose}: ${spent:.2f} of ${most:.2f} this {told['period']}{aside}"
 
 
 def _troubles(targets: list[dict[str, Any]]) -> list[str]:

@@ -132,6 +132,7 @@ class ControlFace:
             "targets": [picture.target_picture(health, view, now) for health in view.snapshot.targets.values()],
             "workloads": workloads,
             "canaries": picture.canaries_picture(self._in_force.configuration.providers, self._controls.spent_usd),
+            "budgets": picture.budgets_picture(self._controls.budgets()),
             "history": picture.history_picture(state),
             "config": {"source": self._in_force.configuration.source, "stale": bool(self._in_force.stale)},
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -20,6 +20,7 @@ from daemon.routing.leases import DispatcherView
 from probes.prober import ProbeRequested, ProberMessage
 from state.durations import LONGEST_DRAIN_S
 from state.faults import Fault
+from state.history.charges import BudgetRow
 from state.history.recorder import RecorderState
 from state.history.rows import OperationRow, RecorderMessage
 from state.mailbox import Address, Reply
@@ -55,6 +56,8 @@ class Controls(msgspec.Struct, frozen=True):
     recorder_state: Callable[[], RecorderState]
     spent_usd: Callable[[str], float]
     """What the canaries at a provider have cost within 24 hours."""
+    budgets: Callable[[], Iterable[BudgetRow]]
+    """How every limit in dollars stands."""
     reload: Callable[[str], Awaitable[tuple[str, ...]]]
     """Swaps the configuration on behalf of the named user; returns the problems, none where it is in force."""
     version: str

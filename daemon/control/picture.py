@@ -6,7 +6,7 @@ Times are given as what is left of them, in seconds, and latencies in millisecon
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,7 @@ from daemon.routing.availability import available_targets
 from daemon.routing.leases import Candidate, Choice, DispatcherView
 from probes.policy import ProbeSetting, Provider
 from state.faults import Fault
+from state.history.charges import BudgetRow
 from state.history.recorder import RecorderState
 from state.latency.level import variance_at
 from state.quota import Account
@@ -24,6 +25,7 @@ from state.targets import split_target
 
 __all__ = [
     "base_urls",
+    "budgets_picture",
     "canaries_picture",
     "degraded_problems",
     "history_picture",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _RECENT_S = 600.0
+_MOST_BUDGETS = 100
 _MISCONFIGURED = frozenset({Fault.AUTH, Fault.PERMISSION, Fault.MODEL_NOT_FOUND})
 
 
@@ -102,6 +105,24 @@ def canaries_picture(providers: Mapping[str, Provider], spent_usd: Callable[[str
         for name, provider in providers.items()
         if provider.probe.kind is ProbeSetting.CANARY
     ]
+
+
+def budgets_picture(rows: Iterable[BudgetRow]) -> list[dict[str, Any]]:
+    """Return how limits in dollars stand, those of which most is used first, and no more than a person looks at."""
+    told: list[dict[str, Any]] = [
+        {
+            "limit": row.name,
+            "subject": row.subject,
+            "period": row.period,
+            "limit_usd": row.limit_usd,
+            "spent_usd": round(row.spent_usd, 6),
+            "reserved_usd": round(row.reserved_usd, 6),
+            "ends_unix": row.to_unix,
+            "used": round((row.spent_usd + row.reserved_usd) / row.limit_usd, 4) if row.limit_usd else 1.0,
+        }
+        for row in rows
+    ]
+    return sorted(told, key=lambda each: -each["used"])[:_MOST_BUDGETS]
 
 
 def _headroom(health: TargetHealth, view: DispatcherView, now: float) -> dict[str, Any] | None:

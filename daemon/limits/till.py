@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 import anyio
@@ -12,7 +12,7 @@ import structlog
 from daemon.limits.accounts import Verdict
 from daemon.limits.ledger import Admission, Ledger, Moment, Reservation
 from daemon.limits.policy import BudgetPolicy, Limits
-from state.history.charges import Charged, ReservationRow
+from state.history.charges import BudgetRow, Charged, ReservationRow
 from state.history.rows import FlushRequested, RecorderMessage
 from state.history.spending import Spending, Spent
 from state.mailbox import Address, Reply
@@ -105,13 +105,18 @@ class Till:
             self.watches.limited(warning, asked.charged)
         return Tab(self, asked, prices, found)
 
+    def budgets(self) -> Iterator[BudgetRow]:
+        """Yield how each limit in dollars stands now."""
+        return self.ledger.standing(self.moment())
+
     def publish(self) -> None:
         """Write down how the limits in dollars stand, where that has changed."""
-        for row in self.ledger.standing(self.moment()):
+        before, self._published = self._published, {}
+        for row in self.budgets():
             stands = (row.from_unix, row.limit_usd, row.spent_usd, row.reserved_usd)
             key = (row.name, row.subject, row.period)
-            if self._published.get(key) != stands:
-                self._published[key] = stands
+            self._published[key] = stands
+            if before.get(key) != stands:
                 self.recorder.post(row)
 
 

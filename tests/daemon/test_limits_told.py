@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+import pytest
+
+from daemon.cli import status
+from daemon.control.picture import budgets_picture
 from daemon.limits.accounts import Verdict
 from daemon.limits.ledger import Admission, Ledger, Moment, Reservation
 from daemon.limits.policy import LimitPolicy, Limits
 from daemon.limits.watching import Watching
 from state.history.charges import Charged
+from state.history.spending import Spent
 from state.targets import TargetName
 
 _NOON = datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()
@@ -92,3 +98,19 @@ def test_a_target_without_a_price_is_told_of_by_its_name() -> None:
         assert isinstance(verdict, Verdict)
         watching.limited(verdict, _ANN)
     assert len(listener.told) == 2
+
+
+def test_status_shows_the_budgets_of_which_most_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    """Law: whoever looks at the daemon sees what is spent of what, and what is nearly used up before the rest."""
+    by_name = {"day": LimitPolicy(usd_per_day=10.0), "who": LimitPolicy(per="user", usd_per_month=4.0)}
+    ledger = Ledger(Limits(by_name=by_name))
+    ledger.recall([Spent(_ANN, 3.5, _NOON)])
+    told = budgets_picture(ledger.standing(Moment(0.0, _NOON)))
+    used = [(each["limit"], each["subject"], each["used"]) for each in told]
+    assert used == [("who", "ann", 0.875), ("day", "", 0.35)]
+    nothing: dict[str, Any] = {"problems": [], "rehearsals": [], "targets": [], "canaries": [], "workloads": []}
+    status._print_status({**nothing, "budgets": told})
+    assert [line for line in capsys.readouterr().out.splitlines() if "limit" in line] == [
+        "~ limit who of ann: $3.50 of $4.00 this month",
+        "limit day: $3.50 of $10.00 this day",
+    ]
