@@ -47,12 +47,31 @@ class Minute:
         """
         if most <= 0:
             return math.inf
-        excess = self.taken(now) + min(amount, most) - most
-        for claim in self._claims if excess > 0 else ():
+        room = most - min(amount, most)
+        excess = self.taken(now) - room
+        if excess <= 0:
+            return 0.0
+        leaves = self._oldest_of(excess) if excess <= room else self._newest_beyond(room)
+        return max(0.0, leaves.at + MINUTE_S - now)
+
+    def _oldest_of(self, excess: int) -> Claim:
+        """Return the claim with which the oldest `excess` has left."""
+        for claim in self._claims:
             excess -= claim.amount
             if excess <= 0:
-                return max(0.0, claim.at + MINUTE_S - now)
-        return 0.0
+                break
+        return claim
+
+    def _newest_beyond(self, room: int) -> Claim:
+        """Return the newest claim that has to leave so that no more than `room` is there.
+
+        From the other end, since what is over a limit that refuses nobody may be many times the limit.
+        """
+        for claim in reversed(self._claims):
+            room -= claim.amount
+            if room < 0:
+                break
+        return claim
 
     def take(self, amount: int, now: float) -> Claim:
         """Add a claim and return it."""
