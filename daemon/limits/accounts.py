@@ -55,6 +55,8 @@ class Purse(msgspec.Struct):
     from_unix: float = 0.0
     to_unix: float = 0.0
     """Unix seconds; a purse without an end has yet to be opened."""
+    latest_unix: float = 0.0
+    """When the latest period began that it was ever open for: clocks may be put back."""
     spent: float = 0.0
     reserved: float = 0.0
 

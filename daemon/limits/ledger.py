@@ -232,10 +232,12 @@ class Ledger:
         """Begin a purse's next period where its time is over; one that is opened holds what the book has of it."""
         if purse.from_unix <= unix < purse.to_unix:
             return
-        # While it is open everything that is spent passes through it, so a period that begins has nothing yet.
-        opened = 0.0 < purse.to_unix <= unix
+        opened = purse.to_unix > 0.0
         purse.from_unix, purse.to_unix = bounds = bounds_of(purse.period, unix, self._zone)
-        purse.spent = 0.0 if opened else self._book.sum(account.payers, *bounds)
+        # While it is open everything that is spent passes through it: a period later than any has nothing yet.
+        fresh = opened and purse.from_unix > purse.latest_unix
+        purse.spent = 0.0 if fresh else self._book.sum(account.payers, *bounds)
+        purse.latest_unix = max(purse.latest_unix, purse.from_unix)
 
     def _spent_up(self, account: Account, unix: float) -> Verdict | None:
         """Return what is to be said of the limits in dollars, first of one that is used up and frees last."""

@@ -131,6 +131,15 @@ def test_a_new_day_begins_with_nothing_and_a_month_goes_on() -> None:
     assert _out(ledger, at=86_401.0).name == "month"
 
 
+def test_a_clock_that_is_put_back_and_forth_forgets_nothing() -> None:
+    """Law: only a period later than any begins with nothing; every other has what the book has of it."""
+    ledger = _ledger(day=LimitPolicy(usd_per_day=1.0))
+    _spend(ledger, 0.9, at=86_400.0)
+    assert not _in(ledger).warnings
+    assert isinstance(ledger.reserve(_in(ledger), _A, 0.5, _NOON), Reservation)
+    assert isinstance(ledger.reserve(_in(ledger, at=86_401.0), _A, 0.5, _NOON + 86_401.0), Verdict)
+
+
 def test_an_unknown_price_is_refused_under_a_hard_budget_and_told_what_to_do() -> None:
     """Law: nobody's bill is trusted to a price that nobody knows."""
     ledger = _ledger(day=LimitPolicy(usd_per_day=1.0))
