@@ -120,6 +120,7 @@ class ClientFace:
             patience_s=sdk.read_s if streamed else min(sdk.read_s, sdk.whole_s),
             client_retry=sdk.retry,
             max_tokens=envelope.limit,
+            choices=envelope.choices,
             caller=caller,
             charged=Charged(workload.name, caller.team, caller.user),
             asker=asker_of(caller, headers) if workload.degraded.mode == "cache" else Asker(),

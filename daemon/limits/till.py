@@ -45,6 +45,8 @@ class Asked(msgspec.Struct, frozen=True):
     """About how many tokens its input has."""
     max_tokens: int | None
     """How many the answer may have, where the request says so."""
+    choices: int = 1
+    """How many such answers it asks for."""
 
 
 class Till:
@@ -78,7 +80,7 @@ class Till:
         """Let a request in, or return the limit that stands in its way."""
         if self.ledger.idle:
             return Tab(self, asked, prices, None)
-        expected = asked.tokens + (asked.max_tokens or 0)
+        expected = asked.tokens + asked.choices * (asked.max_tokens or 0)
         found = self.ledger.admit(asked.charged, expected, self.moment())
         if isinstance(found, Verdict):
             self.watches.limited(found, asked.charged)
@@ -166,7 +168,7 @@ class Tab:
         price = self._prices.get(target)
         if price is None:
             return None
-        output = self._asked.max_tokens or self._till.assume_output_tokens
+        output = self._asked.choices * (self._asked.max_tokens or self._till.assume_output_tokens)
         return ceiling_of(price, round(self._asked.tokens * _MARGIN), output)
 
     def _row(self, reservation: Reservation, target: TargetName, number: int) -> ReservationRow:

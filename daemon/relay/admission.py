@@ -15,7 +15,7 @@ __all__ = ["let_in", "set_aside"]
 def let_in(course: Course, journal: Journal, around: Surroundings) -> Verdict | None:
     """Return the limit that stands in the request's way, None where it is let in."""
     call = course.call
-    asked = Asked(call.request_id, call.charged, course.tokens, call.max_tokens)
+    asked = Asked(call.request_id, call.charged, course.tokens, call.max_tokens, call.choices)
     tab = around.till.admit(asked, around.prices)
     if isinstance(tab, Verdict):
         return tab

@@ -58,6 +58,8 @@ class ClientCall(msgspec.Struct, frozen=True, kw_only=True):
     """How often the client itself has tried before (`x-stainless-retry-count`)."""
     max_tokens: int | None = None
     """How many tokens the answer may have, where the request says so."""
+    choices: int = 1
+    """How many answers the request asks for at once."""
     caller: Caller = Caller()
     """Who it is counted for."""
     charged: Charged = Charged()

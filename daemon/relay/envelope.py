@@ -36,14 +36,26 @@ class Envelope(msgspec.Struct, frozen=True):
     max_tokens: msgspec.Raw = _ABSENT
     max_completion_tokens: msgspec.Raw = _ABSENT
     max_output_tokens: msgspec.Raw = _ABSENT
+    n: msgspec.Raw = _ABSENT
 
     @property
     def limit(self) -> int | None:
-        """How many tokens the answer may have, None where the request does not say so in a way that can be read."""
-        for said in (self.max_tokens, self.max_completion_tokens, self.max_output_tokens):
-            if said is not _ABSENT and (digits := bytes(said)).isdigit() and len(digits) < _MOST_DIGITS:
-                return int(digits)
-        return None
+        """How many tokens the answer may have, None where the request does not say so in a way that can be read.
+
+        Of several the largest: which of them holds is the provider's to say, and money is set aside by it.
+        """
+        said = (self.max_tokens, self.max_completion_tokens, self.max_output_tokens)
+        return max((count for each in said if (count := _count(each)) is not None), default=None)
+
+    @property
+    def choices(self) -> int:
+        """How many answers it asks for at once, each as long as `limit` and all of them paid for."""
+        return max(1, _count(self.n) or 1)
+
+
+def _count(said: msgspec.Raw) -> int | None:
+    digits = bytes(said)
+    return int(digits) if digits.isdigit() and len(digits) < _MOST_DIGITS else None
 
 
 class EnvelopeProblem(msgspec.Struct, frozen=True):
