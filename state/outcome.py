@@ -85,7 +85,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     """What the provider counted for this attempt alone, so far."""
     said: float = 0.0
-    """About how many output tokens of a stream had come where the provider had not counted them to the end, else 0."""
+    """About how many output tokens had come where the provider had not counted them to the end, else 0."""
     at_fault: Blame | None = None
     """Whose failure it was, where that is not the usual one of its fault."""
     reaches: Scope | None = None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from daemon.alerts.policy import AlertPolicy
 from daemon.config.cascading import check_cascade
 from daemon.config.locate import KeyPath
-from daemon.config.pricing import check_prices
+from daemon.config.pricing import check_max_price, check_prices
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings, WorkloadSettings
 from daemon.routing.policy import Strategy
@@ -128,6 +128,8 @@ def check_workloads(workloads: Mapping[str, WorkloadSettings], problems: Problem
         _check_numbers(path, workload, problems)
         _check_promises(path, workload, problems)
         check_cascade(path, workload, problems)
+        if workload.max_price is not None:
+            check_max_price(path, workload.max_price, problems)
 
 
 def check_targets(path: KeyPath, targets: list[str], served: list[str], problems: Problems) -> None:

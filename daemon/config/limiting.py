@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
@@ -16,14 +16,14 @@ _COUNTS = ("requests_per_minute", "tokens_per_minute", "concurrent")
 _DOLLARS = ("usd_per_day", "usd_per_month")
 
 
-def check_limits(limits: Mapping[str, LimitPolicy], workloads: Mapping[str, object], problems: Problems) -> None:
-    """Note what is wrong with limits that were read."""
+def check_limits(limits: Mapping[str, LimitPolicy], names: Collection[str], problems: Problems) -> None:
+    """Note what is wrong with limits that were read; `names` are all that a request may ask for."""
     for name, limit in limits.items():
         path: KeyPath = ("limits", name)
         if all(getattr(limit, key) is None for key in (*_COUNTS, *_DOLLARS)):
             problems.add(path, f"[limits.{name}] limits nothing; give it one of {', '.join((*_COUNTS, *_DOLLARS))}")
         _check_numbers(path, limit, problems)
-        _check_names(path, limit.workloads, workloads, problems)
+        _check_names(path, limit.workloads, names, problems)
 
 
 def check_budgets(budgets: BudgetPolicy, problems: Problems) -> None:
@@ -49,8 +49,8 @@ def _check_numbers(path: KeyPath, limit: LimitPolicy, problems: Problems) -> Non
         problems.add((*path, "warn_at"), f"warn_at is {limit.warn_at:g}; give a share in (0, 1]")
 
 
-def _check_names(path: KeyPath, named: tuple[str, ...], workloads: Mapping[str, object], problems: Problems) -> None:
-    for workload in named:
-        if workload not in workloads and "/" not in workload:
-            text = f"there is no workload {workload}{nearest(workload, workloads)}"
-            problems.add((*path, "workloads"), text)
+def _check_names(path: KeyPath, named: tuple[str, ...], names: Collection[str], problems: Problems) -> None:
+    for name in named:
+        if name not in names:
+            what = "provider serves" if "/" in name else "workload is called"
+            problems.add((*path, "workloads"), f"no {what} {name}{nearest(name, names)}")

@@ -109,7 +109,7 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
     alerts = read_struct(AlertPolicy, table.get("alerts", {}), ("alerts",), problems)
     check_alerts(alerts, problems)
     limits = _read_each(LimitPolicy, table.get("limits", {}), "limits", problems)
-    check_limits(limits, workloads, problems)
+    check_limits(limits, {*workloads, *_served(named)}, problems)
     budgets = read_struct(BudgetPolicy, table.get("budgets", {}), ("budgets",), problems)
     check_budgets(budgets, problems)
     keys = _read_each(KeySettings, table.get("keys", {}), "keys", problems)

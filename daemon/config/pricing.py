@@ -10,9 +10,10 @@ import msgspec
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
 from daemon.config.settings import ProviderSettings
+from daemon.routing.policy import MaxPrice
 from state.prices import Price, PriceTier
 
-__all__ = ["check_prices"]
+__all__ = ["check_max_price", "check_prices"]
 
 
 def check_prices(path: KeyPath, provider: ProviderSettings, problems: Problems) -> None:
@@ -28,6 +29,15 @@ def check_prices(path: KeyPath, provider: ProviderSettings, problems: Problems) 
         starts = [tier.above for tier in price.tiers]
         if len(set(starts)) < len(starts):
             problems.add(place, "two tiers begin above the same number of tokens; leave one")
+
+
+def check_max_price(path: KeyPath, most: MaxPrice, problems: Problems) -> None:
+    """Note amounts that no price could be held against."""
+    for key in ("input", "output"):
+        amount = getattr(most, key)
+        if not amount >= 0:
+            text = f"{key} is {amount:g}; give dollars for a million tokens, 0 or more"
+            problems.add((*path, "max_price", key), text)
 
 
 def _amounts(price: Price | PriceTier) -> Iterator[tuple[str, float]]:

@@ -84,7 +84,7 @@ def _read(kind: Any, value: object, path: KeyPath, problems: Problems) -> Any:
 
 def _read_entries(kind: Any, table: Mapping[str, Any], path: KeyPath, problems: Problems) -> dict[str, Any]:
     """Return the entries of a table with any keys that are a `kind`, the others noted."""
-    entries = {key: _read_plain(kind, value, (*path, key), problems) for key, value in table.items()}
+    entries = {key: _read(kind, value, (*path, key), problems) for key, value in table.items()}
     return {key: entry for key, entry in entries.items() if entry is not msgspec.UNSET}
 
 

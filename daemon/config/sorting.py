@@ -16,6 +16,7 @@ from state.targets import TargetName
 __all__ = ["all_targets", "all_tasks", "check_sorting", "targets_named_beside"]
 
 _TIERS: Final = ("simple", "moderate", "complex")
+_LEAST_TIERS: Final = 2
 
 
 def all_targets(settings: WorkloadSettings) -> tuple[TargetName, ...]:
@@ -92,8 +93,9 @@ def _check_classifier(name: str, workloads: Mapping[str, WorkloadSettings], prob
 
 def _check_tiers(path: KeyPath, tiers: Tiers, workload: WorkloadSettings, problems: Problems) -> None:
     given = [tier for tier in _TIERS if getattr(tiers, tier)]
-    if len(given) == 1:
-        problems.add((*path, "tiers"), f"tiers has targets for {given[0]} alone; give at least two tiers some")
+    if len(given) < _LEAST_TIERS:
+        whom = f"{given[0]} alone" if given else "none"
+        problems.add((*path, "tiers"), f"tiers has targets for {whom}; give at least two tiers some")
     for tier in given:
         for target in getattr(tiers, tier):
             if workload.targets and target not in workload.targets:

@@ -133,7 +133,7 @@ class Exchange:
         self._found.began()
         content_type = reply.headers.get("content-type", "")
         answer = read_reply(self._call.surface, content_type, body)
-        self._found.counted = answer.usage
+        self._found.read(answer, body)
         if answer.diagnosis is not None:
             filtered = answer.diagnosis.fault is Fault.CONTENT_FILTER
             outcome = self._found.diagnosed(answer.diagnosis, reply)

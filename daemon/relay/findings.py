@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -12,7 +12,9 @@ from daemon.relay.gear import Gear
 from probes.calls import UpstreamReply
 from probes.dialects.classify import Diagnosis, ReplyFacts, classify
 from probes.dialects.headroom import finer_wait, headroom_of
+from probes.dialects.replies import Answer as ReadReply
 from probes.dialects.streams import StreamReader
+from probes.dialects.texts import text_of
 from probes.policy import Dialect
 from state.faults import Fault, Scope
 from state.outcome import Outcome, Usage
@@ -22,6 +24,8 @@ __all__ = ["Findings"]
 
 
 T = TypeVar("T")
+_TOKEN_BYTES: Final = 4
+"""What is taken for a token of an answer of which nobody says how many it has, as for the events of a stream."""
 
 
 class Findings:
@@ -45,6 +49,7 @@ class Findings:
         self.apart_s = 0.0
         self._headed_at = self.started
         self._headroom: Headroom | None = None
+        self._uncounted = 0.0
 
     def headed(self, headers: Mapping[str, str]) -> None:
         """Take in the head of the answer, which tells of limits."""
@@ -54,6 +59,13 @@ class Findings:
     def began(self) -> None:
         """Take in that it says something."""
         self.first_byte_s = self._gear.clock() - self.started
+
+    def read(self, answer: ReadReply, body: bytes) -> None:
+        """Take in a whole answer: what was counted, else about how much it says, at a token for four bytes."""
+        self.counted = answer.usage
+        if answer.diagnosis is None and answer.usage.completion_tokens is None and self._call.surface.generates:
+            text = text_of(self._call.surface, body)
+            self._uncounted = max(1.0, len(body if text is None else text.encode("utf-8", "replace")) / _TOKEN_BYTES)
 
     async def apart(self, doing: Awaitable[T]) -> T:
         """Return what `doing` returns, whose time is none of the provider's."""
@@ -98,5 +110,5 @@ class Findings:
             streamed=self._call.streamed,
             tokens=usage.completion_tokens,
             usage=usage,
-            said=self._reader.uncounted,
+            said=self._uncounted or self._reader.uncounted,
         )

@@ -23,6 +23,7 @@ _NO_EXPERIENCE = Lengths()
 _NO_TERMS: Final[Mapping[str, float]] = {}
 _NOBODY: Final[tuple[Silence, ...]] = ()
 _NEVER = float("inf")
+_THRIFT: Final = "a limit is nearly used up"
 _GROUP: Final = 1e8
 """Further than any score of a strategy reaches: what comes first by what the request is, comes first."""
 
@@ -98,7 +99,7 @@ def _tokens(query: RouteQuery, snapshot: HealthSnapshot) -> float:
 def _primary(query: RouteQuery, routes: Routes, chosen: TargetName | None) -> TargetName | None:
     """Return what would be chosen were every target ready and free."""
     groups = query.preference.groups
-    if query.workload.strategy == Strategy.PRIORITY and not groups:
+    if query.workload.strategy == Strategy.PRIORITY and not groups and not query.frugal:
         first = query.workload.targets
     elif groups and chosen not in groups[0]:
         first = groups[0]
@@ -156,4 +157,5 @@ def _reason(
         return "; ".join(filter(None, (f"{primary} is passed over: {why}", query.preference.why)))
     if best.health.standing is Standing.PROBATION:
         return "; ".join(filter(None, ("a trial after its cooldown", query.preference.why)))
-    return "; ".join(filter(None, (query.preference.why, strategy.reason(terms))))
+    thrift = _THRIFT if query.frugal else ""
+    return "; ".join(filter(None, (query.preference.why, thrift, strategy.reason(terms))))

@@ -120,6 +120,13 @@ def test_where_money_is_short_the_cheapest_is_taken_whatever_the_strategy() -> N
     assert _choose(_ALL, _workload(Strategy.LOWEST_LATENCY), _health(A, 0.1), frugal=True).chosen == B
 
 
+def test_a_target_that_money_is_too_short_for_is_not_passed_over() -> None:
+    """Law: what a limit wants is no fallback, and the choice says what it was made by."""
+    choice = _choose(_ALL, _workload(Strategy.PRIORITY), frugal=True)
+    assert (choice.chosen, choice.primary) == (B, B)
+    assert choice.reason.startswith("a limit is nearly used up; cheapest, $")
+
+
 def test_another_account_does_not_pay_unasked() -> None:
     """Law: where one billing group may pay, targets of others are skipped for it."""
     choice = _choose(_ALL, _workload(), billing="own", billing_a="own", billing_b="other")

@@ -79,6 +79,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         (_TIERS.replace("one/b", "one/x"), 10, "no provider serves one/x"),
         (_TIERS.replace("simple =", "smple ="), 10, "did you mean simple?"),
         (_TIERS.replace('complex = ["one/b"]', "complex = []"), 10, "targets for simple alone"),
+        (_TIERS.replace('["one/a"]', "[]").replace('["one/b"]', "[]"), 10, "targets for none"),
         ('targets = ["one/a"]\n' + _TIERS, 11, "complex names one/b, which targets lacks"),
         (_PLAIN + 'strategy = "complexity"\n', 10, "sorts by tiers, and there are none"),
         (

@@ -57,6 +57,27 @@ def test_the_envelope_reads_what_it_needs_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
+    ("members", "limit", "answers"),
+    [
+        (b"", None, 1),
+        (b',"max_tokens":7', 7, 1),
+        (b',"max_tokens":1,"max_completion_tokens":900', 900, 1),
+        (b',"max_tokens":7,"n":4', 7, 4),
+        (b',"max_tokens":-7,"n":-4', None, 1),
+        (b',"max_tokens":1e9,"n":"4"', None, 1),
+        (b',"max_tokens":null,"n":0', None, 1),
+    ],
+)
+def test_how_much_may_be_answered_is_the_most_that_the_request_says(
+    members: bytes, limit: int | None, answers: int
+) -> None:
+    """Law: a small number beside a large one, or several answers at once, do not make money set aside too little."""
+    envelope = read_envelope(b'{"model":"m"' + members + b"}")
+    assert isinstance(envelope, Envelope)
+    assert (envelope.limit, envelope.answers) == (limit, answers)
+
+
+@pytest.mark.parametrize(
     ("body", "word"),
     [
         (b"", "JSON"),

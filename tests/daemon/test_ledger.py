@@ -131,13 +131,14 @@ def test_a_new_day_begins_with_nothing_and_a_month_goes_on() -> None:
     assert _out(ledger, at=86_401.0).name == "month"
 
 
-def test_a_clock_that_is_put_back_and_forth_forgets_nothing() -> None:
-    """Law: only a period later than any begins with nothing; every other has what the book has of it."""
+def test_a_clock_that_is_put_back_and_goes_on_again_loses_nothing() -> None:
+    """Law: a day that begins for the second time holds what was spent in it the first time."""
     ledger = _ledger(day=LimitPolicy(usd_per_day=1.0))
-    _spend(ledger, 0.9, at=86_400.0)
-    assert not _in(ledger).warnings
-    assert isinstance(ledger.reserve(_in(ledger), _A, 0.5, _NOON), Reservation)
-    assert isinstance(ledger.reserve(_in(ledger, at=86_401.0), _A, 0.5, _NOON + 86_401.0), Verdict)
+    _spend(ledger, 0.1, at=86_400.0)
+    _spend(ledger, 0.7, at=86_401.0)
+    _spend(ledger, 0.2, at=0.0)
+    (row,) = ledger.standing(_at(86_402.0))
+    assert row.spent_usd == pytest.approx(0.8)
 
 
 def test_an_unknown_price_is_refused_under_a_hard_budget_and_told_what_to_do() -> None:

@@ -49,9 +49,9 @@ def test_every_place_knows_its_price(tmp_path: Path) -> None:
         ("{ input = -1, output = 2 }", "8: input is -1; give dollars for a million tokens, 0 or more"),
         ("{ input = 1, output = nan }", "8: output is nan; give dollars"),
         ("{ input = 1, output = inf }", "8: output is inf; give dollars"),
-        ("{ input = 1 }", "8: mine: Object missing required field `output`"),
-        ("{ input = 1, outputs = 2 }", "8: mine: Object contains unknown field `outputs`"),
-        ('{ input = "1", output = 2 }', "8: mine: Expected `float`, got `str`"),
+        ("{ input = 1 }", "8: [providers.one.prices.mine] lacks the key output"),
+        ("{ input = 1, output = 2, outputs = 2 }", "8: unknown key outputs, did you mean output?"),
+        ('{ input = "1", output = 2 }', "8: input: Expected `float`, got `str`"),
         ("{ input = 1, output = 2, tiers = [{ above = -5 }] }", "8: above is -5; give a number of tokens"),
         (
             "{ input = 1, output = 2, tiers = [{ above = 5 }, { above = 5 }] }",
@@ -73,3 +73,14 @@ def test_a_price_of_no_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load((_written(tmp_path, _FILE.replace('"gpt-5-mini" = {', '"gpt-5-mimi" = {')),), {})
     assert "9: prices names 'gpt-5-mimi', which is none of its models, did you mean gpt-5-mini?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [("input = nan", "12: input is nan; give dollars"), ("input = 3, output = -3", "12: output is -3; give dollars")],
+)
+def test_a_max_price_that_no_price_could_be_held_against_is_told(tmp_path: Path, most: str, told: str) -> None:
+    """Law: nothing is more than NaN, so that it would let everything through."""
+    with pytest.raises(ConfigError) as caught:
+        load((_written(tmp_path, _FILE + f"max_price = {{ {most} }}\n"),), {})
+    assert told in str(caught.value)

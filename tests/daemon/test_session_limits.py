@@ -98,6 +98,35 @@ def test_an_answer_is_paid_by_the_providers_count() -> None:
     _run(main)
 
 
+def test_an_answer_that_nobody_counted_is_paid_by_its_length() -> None:
+    """Law: a provider that tells no usage does not make answers free; the row says that it is an estimate."""
+
+    async def main() -> None:
+        async with relay(said("once upon a time there was a token")) as (one, _):
+            _limited(one, day=LimitPolicy(usd_per_day=10.0))
+            assert await one.send(charged=_ANN, max_tokens=50) is not None
+            row = one.row(AttemptRow)
+            assert row.cost_estimated
+            assert row.cost_usd == pytest.approx(34 / 4 * _PRICE.output / 1e6, rel=0.01)
+            assert _spent(one) == (pytest.approx(row.cost_usd), 0.0)
+
+    _run(main)
+
+
+def test_several_answers_at_once_are_all_set_aside_for() -> None:
+    """Law: each of the answers that a request asks for may be as long as its limit, and all are paid."""
+
+    async def main() -> None:
+        async with relay(WELL) as (one, (only,)):
+            _limited(one, day=LimitPolicy(usd_per_day=0.1))
+            reply = await one.send(charged=_ANN, max_tokens=50, answers=3)
+            assert reply is not None
+            assert (reply.status, bool(only.heard)) == (429, False)
+            assert "may cost $0.15" in json.loads(reply.body)["error"]["message"]
+
+    _run(main)
+
+
 def test_money_is_set_aside_and_written_down_before_the_provider_is_asked() -> None:
     """Law: while an attempt is under way its ceiling is reserved, in the history too; and a failure gives it back."""
 
