@@ -1,1 +1,1 @@
-"""How well a tier is told from a request alone, against lists of words."""
+"""How well the heuristic classifier tells what model a request needs, beside keyword lists, luck and the best model."""

@@ -1,111 +1,93 @@
-"""Tell tiers from requests, against lists of words: `python -m benchmarks.complexity`."""
+"""Compare classifiers of difficulty on labelled prompts: `python -m benchmarks.complexity`."""
 
 from __future__ import annotations
 
-import statistics
+import argparse
+import random
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from benchmarks.complexity.baselines import DECIDERS, KEYWORDS, luck
-from benchmarks.complexity.prompts import Prompt, load
-from benchmarks.complexity.scoring import Score, score
-from benchmarks.verdict import Verdict
-from daemon.routing.complexity.features import asked_of
-from daemon.routing.complexity.heuristic import classify
+from benchmarks.complexity.baselines import CLASSIFIERS, random_tier
+from benchmarks.complexity.prompts import SPLITS, Labelled, labelled
+from benchmarks.complexity.report import matrix, table, wrong
+from benchmarks.complexity.scoring import ANSWERS, LADDERS, TUTORIAL, Answers, Costs, Score, mean, score, shares_of
+from benchmarks.complexity.timing import lines_of_timing
 from daemon.routing.complexity.tiers import Tier
-from probes.surfaces import Surface
 
 __all__ = ["main"]
 
 _DRAWS: Final = 200
-_MOST_MICROSECONDS: Final = 30.0
-_LONG: Final = Prompt(
-    prompt="Tell me, please, what we should keep of this text. " * 41, tier=Tier.SIMPLE, domain="speed"
-)
+"""How often luck is tried: its figures are the mean."""
+_LISTS: Final = ("keyword list A", "keyword list B")
+_OURS: Final = ("heuristic", "heuristic, thrifty")
 
 
-def main() -> int:
-    """Print every figure; return 1 where one falls short of its bound."""
-    prompts = load()
-    held = [prompt for prompt in prompts if prompt.held_out]
-    tuned = [prompt for prompt in prompts if not prompt.held_out]
-    verdict = Verdict()
-    verdict.at_least("labelled prompts", len(prompts), 320)
-    _compare("tuning half", tuned)
-    found = _compare("held-out half", held)
-    for name in ("heuristic", *KEYWORDS):
-        decided = found[name]
-        _confusion(name, decided)
-    _bounds(verdict, found)
-    _speed(verdict)
-    if "--misses" in sys.argv:
-        _misses(tuned)
-    return verdict.close()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures; return 1 where a keyword list is as good in any, its bill below that of the labels aside."""
+    asked = _parser().parse_args(arguments)
+    rows = labelled()
+    if asked.wrong:
+        print("\n".join(wrong([row for row in rows if row.split == asked.wrong])))
+        return 0
+    answers = dict(zip(Tier, map(int, asked.answers.split(",")), strict=True))
+    lines = [line for split in SPLITS for line in _told(split, [row for row in rows if row.split == split], answers)]
+    print("\n".join([*lines, "", *lines_of_timing()]))
+    return int(any("NOT BEATEN" in line for line in lines))
 
 
-def _compare(half: str, prompts: Sequence[Prompt]) -> dict[str, Score]:
-    """Print a row for each decider."""
-    found = {name: score(prompts, decide) for name, decide in DECIDERS.items()}
-    print(f"{half}: {len(prompts)} prompts")
-    print(f"  {'':<14}{'right':>7}{'errors':>9}{'a query $':>11}{'bill $':>10}{'with redo $':>13}")
-    for name, each in found.items():
-        print(
-            f"  {name:<14}{each.accuracy:>7.1%}{each.errors:>9.2f}{each.per_query:>11.3f}{each.bill:>10.4f}"
-            f"{each.bill_with_redo:>13.4f}"
-        )
-    drawn = [score(prompts, luck(seed)) for seed in range(_DRAWS)]
-    right, errors, query, bill, redo = (
-        statistics.fmean(figures)
-        for figures in zip(*((d.accuracy, d.errors, d.per_query, d.bill, d.bill_with_redo) for d in drawn), strict=True)
-    )
-    print(f"  {'luck':<14}{right:>7.1%}{errors:>9.2f}{query:>11.3f}{bill:>10.4f}{redo:>13.4f}\n")
-    return found
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.complexity", description=__doc__)
+    default = ",".join(str(tokens) for tokens in ANSWERS.values())
+    parser.add_argument("--answers", default=default, metavar="S,M,C", help=f"tokens of an answer by tier ({default})")
+    parser.add_argument("--wrong", choices=SPLITS, help="only list what the heuristic gets wrong in one set")
+    return parser
 
 
-def _confusion(name: str, decided: Score) -> None:
-    print(f"  {name}, held out: needed (down) and decided (across)")
-    print(f"  {'':<12}" + "".join(f"{tier:>10}" for tier in Tier))
-    for needed in Tier:
-        print(f"  {needed:<12}" + "".join(f"{decided.confusion[needed, tier]:>10}" for tier in Tier))
+def _told(split: str, rows: Sequence[Labelled], answers: Answers) -> Iterator[str]:
+    """Yield what is to be said of one set: the matrix, the figures as the set is, and those of an application."""
+    if not rows:
+        return
+    chosen = {name: [classifier(row) for row in rows] for name, classifier in CLASSIFIERS.items()}
+    yield f"\n{split}: {len(rows)} prompts"
+    yield from matrix(rows, chosen["heuristic"])
+    for mix, shares in {"1,000 as in the set": shares_of(rows), "700 + 200 + 100": TUTORIAL}.items():
+        costs = [Costs(shares, ladder, answers) for ladder in LADDERS.values()]
+        scores = [_scores(rows, chosen, cost) for cost in costs]
+        yield from table(mix, list(LADDERS), scores)
+        yield from (f"    {ours}: {_verdict(ours, scores)}" for ours in _OURS)
 
 
-def _bounds(verdict: Verdict, found: dict[str, Score]) -> None:
-    """Hold the heuristic to its bounds, on prompts that it was not tuned on."""
-    own = found["heuristic"]
-    for name in KEYWORDS:
-        verdict.at_most(f"errors, of those of {name}", round(own.errors / found[name].errors, 3), 0.999)
-        verdict.at_most(f"bill by query, of {name}", round(own.per_query / found[name].per_query, 3), 0.999)
-        verdict.at_most(f"bill with redo, of {name}", round(own.bill_with_redo / found[name].bill_with_redo, 3), 0.999)
-        verdict.told(f"bill by token, of {name}", round(own.bill / found[name].bill, 3))
-    needed = found["as labelled"].bill
-    verdict.told("bill by token, of that as labelled", round(own.bill / needed, 3))
-    verdict.at_most("bill, of that of always best", round(own.bill / found["always best"].bill, 3), 0.999)
+def _scores(rows: Sequence[Labelled], chosen: Mapping[str, Sequence[Tier]], costs: Costs) -> dict[str, Score]:
+    """Return the figures of each classifier, and of luck."""
+    scores = {name: score(rows, tiers, costs) for name, tiers in chosen.items()}
+    draws = []
+    for seed in range(_DRAWS):
+        luck = random_tier(random.Random(seed))  # noqa: S311 - luck is no secret
+        draws.append(score(rows, [luck(row) for row in rows], costs))
+    return {**scores, "random": mean(draws)}
 
 
-def _speed(verdict: Verdict) -> None:
-    body, asked = _LONG.body(), _LONG.asked()
-    verdict.at_most("us to judge 2 KB, median", _median(lambda: classify(asked)), _MOST_MICROSECONDS)
-    verdict.told("us to read 2 KB, median", _median(lambda: asked_of(Surface.CHAT, body)))
+def _verdict(ours: str, scores: Sequence[Mapping[str, Score]]) -> str:
+    """Say in which figures a keyword list is at least as good, by either of the prices.
+
+    A bill below that of the labels themselves is told apart: nobody comes to it who sends no request too low.
+    """
+    lost = _lost(ours, scores)
+    excused = lost & _lost("the labels", scores)
+    said = [f"NOT BEATEN: {', '.join(sorted(lost - excused))}"] if lost - excused else []
+    said += [f"dearer than {', '.join(sorted(excused))}, and so are the labels"] if excused else []
+    return "; ".join(said) or "both lists are beaten in error, bill and mended bill"
 
 
-def _misses(prompts: Sequence[Prompt]) -> None:
-    """Print what to learn from: the tuning half alone."""
-    for prompt in prompts:
-        decided = classify(prompt.asked())
-        if decided.tier is not prompt.tier:
-            print(f"{prompt.tier} {decided.tier} {decided.score} {prompt.prompt[:110]!r} {decided.reasons}")
-
-
-def _median(work: Callable[[], object]) -> float:
-    """Return the median of how long `work` takes, in microseconds."""
-    took = []
-    for _ in range(3000):
-        start = time.perf_counter_ns()
-        work()
-        took.append(time.perf_counter_ns() - start)
-    return statistics.median(took) / 1000
+def _lost(ours: str, scores: Sequence[Mapping[str, Score]]) -> set[str]:
+    return {
+        f"the {figure} of {name}"
+        for each in scores
+        for name in _LISTS
+        for figure in ("error", "bill", "mended bill")
+        if getattr(each[ours], figure.split()[0]) >= getattr(each[name], figure.split()[0])
+    }
 
 
 if __name__ == "__main__":

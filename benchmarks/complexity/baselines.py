@@ -1,53 +1,70 @@
-"""What the heuristic is held against: two published lists of words, always the best model, and luck."""
+"""What the heuristic is compared with: two published keyword lists, luck, the best model always, and the labels.
+
+The lists are those of two tutorials on model routing, word for word, with the rules around them.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
-from benchmarks.complexity.prompts import Prompt
+from benchmarks.complexity.prompts import Labelled
 from daemon.routing.complexity.heuristic import classify
-from daemon.routing.complexity.tiers import Tier
+from daemon.routing.complexity.tiers import Borders, Tier
 
-__all__ = ["DECIDERS", "KEYWORDS", "Decide", "luck"]
+__all__ = ["CLASSIFIERS", "THRIFTY", "Classifier", "random_tier"]
 
-Decide = Callable[[Prompt], Tier]
-_COMPLEX_FIRST = ("analyze", "compare", "explain why", "trade-offs", "architecture", "design", "debug this", "review")
-_THEN_SIMPLE = ("what is", "define", "list", "how to", "translate", "summarize", "format")
-_SIMPLE_FIRST = ("is this", "does this", "yes or no", "classify", "extract the", "what is the")
-_THEN_COMPLEX = ("analyze", "compare", "explain why", "design", "write a", "reasoning", "evaluate")
-_SHORT: Final = 20
-_LONG: Final = 80
+Classifier = Callable[[Labelled], Tier]
+
+THRIFTY: Final = Borders(complex=3.0)
+"""For who pays more attention to the bill: only what is surely complex goes to the best model."""
+
+_FIRST_COMPLEX: Final = (
+    "analyze",
+    "compare",
+    "explain why",
+    "trade-offs",
+    "architecture",
+    "design",
+    "debug this",
+    "review",
+)
+_FIRST_SIMPLE: Final = ("what is", "define", "list", "how to", "translate", "summarize", "format")
+_SECOND_SIMPLE: Final = ("is this", "does this", "yes or no", "classify", "extract the", "what is the")
+_SECOND_COMPLEX: Final = ("analyze", "compare", "explain why", "design", "write a", "reasoning", "evaluate")
+_SECOND_SIMPLE_WORDS: Final = 20
+_SECOND_COMPLEX_WORDS: Final = 80
 
 
-def _words_then_moderate(prompt: Prompt) -> Tier:
-    """Look for complex words, then simple words, else the middle."""
-    text = prompt.prompt.lower()
-    if any(word in text for word in _COMPLEX_FIRST):
+def _first_list(one: Labelled) -> Tier:
+    text = one.text.lower()
+    if any(word in text for word in _FIRST_COMPLEX):
         return Tier.COMPLEX
-    return Tier.SIMPLE if any(word in text for word in _THEN_SIMPLE) else Tier.MODERATE
+    return Tier.SIMPLE if any(word in text for word in _FIRST_SIMPLE) else Tier.MODERATE
 
 
-def _words_and_length(prompt: Prompt) -> Tier:
-    """Look for simple words in a short prompt, then complex words or a long prompt, else the middle."""
-    text = prompt.prompt.lower()
-    length = len(text.split())
-    if length < _SHORT and any(word in text for word in _SIMPLE_FIRST):
+def _second_list(one: Labelled) -> Tier:
+    text, words = one.text.lower(), len(one.text.split())
+    if any(word in text for word in _SECOND_SIMPLE) and words < _SECOND_SIMPLE_WORDS:
         return Tier.SIMPLE
-    return Tier.COMPLEX if length > _LONG or any(word in text for word in _THEN_COMPLEX) else Tier.MODERATE
+    if any(word in text for word in _SECOND_COMPLEX) or words > _SECOND_COMPLEX_WORDS:
+        return Tier.COMPLEX
+    return Tier.MODERATE
 
 
-def luck(seed: int) -> Decide:
-    """Return a decider that draws each tier as often, repeatably."""
-    drawn = random.Random(seed)  # noqa: S311 - a baseline, no secret
-    return lambda _: drawn.choice(tuple(Tier))
+def random_tier(chance: random.Random) -> Classifier:
+    """Return a classifier that draws each tier alike."""
+    tiers = tuple(Tier)
+    return lambda _: chance.choice(tiers)
 
 
-KEYWORDS: Final[Mapping[str, Decide]] = {"words": _words_then_moderate, "words+length": _words_and_length}
-DECIDERS: Final[Mapping[str, Decide]] = {
-    "heuristic": lambda prompt: classify(prompt.asked()).tier,
-    **KEYWORDS,
-    "as labelled": lambda prompt: prompt.tier,
+CLASSIFIERS: Final[dict[str, Classifier]] = {
+    "heuristic": lambda one: classify(one.asked).tier,
+    "heuristic, thrifty": lambda one: classify(one.asked, THRIFTY).tier,
+    "keyword list A": _first_list,
+    "keyword list B": _second_list,
     "always best": lambda _: Tier.COMPLEX,
+    "the labels": lambda one: one.tier,
 }
+"""By name, in the order of the tables; `the labels` is what a perfect classifier would do."""

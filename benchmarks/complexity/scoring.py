@@ -1,63 +1,88 @@
-"""What each decision costs, in errors and in dollars."""
+"""What a classifier's choices are worth: the confusion matrix, the quality-weighted error and the bill."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from benchmarks.complexity.baselines import Decide
-from benchmarks.complexity.prompts import Prompt
+from benchmarks.complexity.prompts import Labelled
 from daemon.routing.complexity.tiers import Tier
 
-__all__ = ["ANSWER_TOKENS", "PRICE", "Score", "score"]
+__all__ = ["ANSWERS", "LADDERS", "TUTORIAL", "Answers", "Costs", "Score", "mean", "score", "shares_of"]
 
-PRICE: Final = {Tier.SIMPLE: 0.15, Tier.MODERATE: 2.5, Tier.COMPLEX: 15.0}
-"""Dollars per million tokens, prompt and answer alike: the published router that prices its three tiers apart."""
-PER_QUERY: Final = {Tier.SIMPLE: 0.00075, Tier.MODERATE: 0.0125, Tier.COMPLEX: 0.018}
-"""Dollars per request of a thousand tokens: the other published router's own account of what it saves."""
-ANSWER_TOKENS: Final = {Tier.SIMPLE: 60, Tier.MODERATE: 400, Tier.COMPLEX: 1200}
-"""How long an answer is, by the tier that the request needs: guesses, the same for every decider."""
-_WEIGHT: Final[Mapping[int, float]] = {-2: 3.0, -1: 1.0, 0: 0.0, 1: 0.25, 2: 0.5}
-"""An answer too weak costs its reader; one too able costs money alone, which the bill counts as well."""
+Ladder = dict[Tier, float]
+"""Dollars for a million tokens, by tier."""
+Answers = dict[Tier, int]
+"""Tokens of a good answer, by the tier that a request is labelled with."""
+
+LADDERS: Final[dict[str, Ladder]] = {
+    "0.15/2.5/15": {Tier.SIMPLE: 0.15, Tier.MODERATE: 2.5, Tier.COMPLEX: 15.0},
+    "0.75/12.5/18": {Tier.SIMPLE: 0.75, Tier.MODERATE: 12.5, Tier.COMPLEX: 18.0},
+}
+"""The prices of the two tutorials that the keyword lists are from; the second adds input and output."""
+ANSWERS: Final[Answers] = {Tier.SIMPLE: 60, Tier.MODERATE: 450, Tier.COMPLEX: 1200}
+
+_RANK: Final = {tier: rank for rank, tier in enumerate(Tier)}
+_ERROR: Final = {-2: 3.0, -1: 1.0, 0: 0.0, 1: 0.25, 2: 0.5}
+"""What it is worth to be so many tiers off: below what is needed costs the answer, above it only money."""
+
+Shares = dict[Tier, float]
+"""How many of a thousand requests are labelled with each tier."""
+TUTORIAL: Final[Shares] = {Tier.SIMPLE: 700.0, Tier.MODERATE: 200.0, Tier.COMPLEX: 100.0}
+"""The traffic of a typical application, by the tutorial of list B."""
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """How a decider did on some prompts."""
+class Costs(msgspec.Struct, frozen=True):
+    """What a set is billed by: the mix of the tiers, their prices and the length of their answers."""
 
-    confusion: Counter[tuple[Tier, Tier]]
-    """How often, by needed and decided tier."""
-    errors: float
-    per_query: float
-    """Dollars where every request is a thousand tokens."""
+    shares: Shares
+    ladder: Ladder
+    answers: Answers
+
+
+class Score(msgspec.Struct, frozen=True):
+    """The figures of one classifier for a thousand requests."""
+
+    right: float
+    """The share of requests on the tier of their label."""
+    error: float
+    """Quality-weighted, per request."""
     bill: float
-    """Dollars for the tokens of the prompt and of the answer."""
-    bill_with_redo: float
-    """Dollars; with redo, an answer that was too weak is asked for again, a tier higher each time."""
-
-    @property
-    def accuracy(self) -> float:
-        """The share that was told right."""
-        return sum(n for (needed, decided), n in self.confusion.items() if needed is decided) / self.confusion.total()
+    """Dollars for the answers as routed, good or not."""
+    mended: float
+    """Dollars where every answer that came from too small a model is asked for again, a tier higher each time."""
 
 
-def score(prompts: Iterable[Prompt], decide: Decide) -> Score:
-    """Decide every prompt and add up."""
-    decided = [(prompt, decide(prompt)) for prompt in prompts]
-    return Score(
-        confusion=Counter((prompt.tier, tier) for prompt, tier in decided),
-        errors=sum(_WEIGHT[tier.rank - prompt.tier.rank] for prompt, tier in decided),
-        per_query=sum(PER_QUERY[tier] for _, tier in decided),
-        bill=sum(_paid(prompt, tier) for prompt, tier in decided),
-        bill_with_redo=sum(_paid(prompt, each) for prompt, tier in decided for each in _asked_in_turn(prompt, tier)),
-    )
+def shares_of(rows: Sequence[Labelled]) -> Shares:
+    """Return the shares of the tiers as they are among `rows`."""
+    counts = Counter(row.tier for row in rows)
+    return {tier: 1000 * counts[tier] / len(rows) for tier in Tier}
 
 
-def _asked_in_turn(prompt: Prompt, first: Tier) -> list[Tier]:
-    return [tier for tier in Tier if first.rank <= tier.rank <= max(prompt.tier.rank, first.rank)]
+def score(rows: Sequence[Labelled], tiers: Sequence[Tier], costs: Costs) -> Score:
+    """Return what it is worth to send each of `rows` to the tier beside it."""
+    right = error = bill = mended = 0.0
+    counts = Counter(row.tier for row in rows)
+    for row, tier in zip(rows, tiers, strict=True):
+        weight = costs.shares[row.tier] / counts[row.tier]
+        tokens = weight * (row.tokens + costs.answers[row.tier]) / 1e6
+        right += weight * (row.tier is tier)
+        error += weight * _ERROR[_RANK[tier] - _RANK[row.tier]]
+        bill += tokens * costs.ladder[tier]
+        mended += tokens * _price_with_redos(costs.ladder, row.tier, tier)
+    return Score(right / 1000, error / 1000, bill, mended)
 
 
-def _paid(prompt: Prompt, tier: Tier) -> float:
-    return (prompt.tokens + ANSWER_TOKENS[prompt.tier]) * PRICE[tier] / 1e6
+def mean(scores: Sequence[Score]) -> Score:
+    """Return the mean of each figure."""
+    figures = [msgspec.structs.astuple(one) for one in scores]
+    return Score(*(sum(column) / len(column) for column in zip(*figures, strict=True)))
+
+
+def _price_with_redos(ladder: Ladder, needed: Tier, chosen: Tier) -> float:
+    """Return the price of a token where every tier from the chosen to the needed one is asked."""
+    last = max(_RANK[needed], _RANK[chosen])
+    return sum(ladder[tier] for tier, rank in _RANK.items() if _RANK[chosen] <= rank <= last)

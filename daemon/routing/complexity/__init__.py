@@ -1,1 +1,1 @@
-"""How much of a model a request needs, read from the request alone."""
+"""How hard a request is: what is read of it, which signals speak, and the tier that they come to."""

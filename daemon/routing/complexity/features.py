@@ -1,154 +1,206 @@
-"""What is read of a request to judge how much of a model it needs."""
+"""What is read of a request to judge how hard it is: the last thing asked, and the shape of what is around it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
+from probes.dialects.complaints import decode
 from probes.surfaces import Surface
 
-__all__ = ["HEAD", "TAIL", "Asked", "asked_of", "bounded"]
+__all__ = ["HEAD", "TAIL", "Asked", "asked_in", "asked_of"]
 
-HEAD: Final = 4096
-"""Characters kept of the beginning of the last user text: instructions stand there."""
-TAIL: Final = 1024
-"""Characters kept of its end: where a document was pasted, the question often follows it."""
-_MOST_TOKENS: Final = 10_000_000
-"""A limit on an answer above this is no limit that any model knows, and is not believed."""
-_ITEMS: Final = {Surface.RESPONSES: "input", Surface.EMBEDDINGS: "input"}
-_TOOL_RESULTS: Final = frozenset({"function_call_output", "custom_tool_call_output", "tool_result"})
+HEAD: Final = 500
+"""Characters kept of the beginning of a text: people ask first, then give the material…"""
+TAIL: Final = 300
+"""…and of its end: or they give the material and then ask."""
+_MOST_MESSAGES: Final = 256
+"""Of a longer conversation only the newest messages are looked at."""
+_MOST_PARTS: Final = 64
+"""Of a message in more parts only the first are."""
+_TEXTS: Final = frozenset({"text", "input_text", "output_text"})
 _IMAGES: Final = frozenset({"image", "image_url", "input_image"})
-_TEXTUAL: Final = frozenset({"input_text", "text"})
-_LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_TOOLS: Final = frozenset({"tool", "function"})
-_INSTRUCTING: Final = frozenset({"system", "developer"})
+_RESULTS: Final = frozenset({"tool_result", "function_call_output"})
+_SYSTEM: Final = frozenset({"system", "developer"})
+_SCHEMA: Final = frozenset({"json_schema", "json_object"})
+_HARD_THOUGHT: Final = frozenset({"medium", "high", "xhigh", "max", "enabled"})
+_SHAPES: Final = frozenset({"response_format", "output_format", "text", "output_config"})
+_EFFORTS: Final = frozenset({"reasoning_effort", "reasoning", "output_config", "thinking"})
+_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request asks, as far as it is read; lengths are in characters, None stands for what was not said."""
+    """The features of one request. Its text stays in memory: it is in no reason, no log and no `repr`."""
 
     text: str = ""
-    """The last text that the user wrote, its middle left out where it is long."""
+    """The last text of the user; of a long one its first HEAD and its last TAIL characters, a line apart."""
+    characters: int = 0
+    """The length of that text, whole."""
     turns: int = 0
-    """How many of the messages are the user's own words."""
-    chars: int = 0
-    """All text in the messages, the system's prompt not counted."""
-    system_chars: int = 0
+    """How often the user spoke."""
+    body_bytes: int = 0
+    system_characters: int = 0
     tools: int = 0
+    """How many tools are offered."""
     tool_results: int = 0
-    schema: bool = False
-    """Whether the answer has to be JSON of a given shape."""
+    """How many results of tools the conversation holds."""
     images: int = 0
+    schema: bool = False
+    """Whether the answer has to be JSON."""
+    thinking: bool = False
+    """Whether the client asks for a middling or high effort of reasoning."""
     max_tokens: int | None = None
 
     def __repr__(self) -> str:
-        """Show no word of the prompt: this may end up in a log."""
-        return f"Asked({len(self.text)} characters, {self.turns} turns, {self.tools} tools)"
-
-
-class _Read:
-    """What was counted so far of a request's messages."""
-
-    __slots__ = ("chars", "images", "results", "system", "text", "turns")
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.turns = self.chars = self.system = self.results = self.images = 0
+        """Say the shape, and nothing of the text."""
+        return f"Asked(characters={self.characters}, turns={self.turns}, body_bytes={self.body_bytes})"
 
 
 def asked_of(surface: Surface, body: bytes) -> Asked:
-    """Return what `body` asks of `surface`; bytes that cannot be read ask nothing."""
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Asked()
-    if not isinstance(found, dict):
-        return Asked()
-    read = _Read()
-    for told in (found.get("system"), found.get("instructions")):
-        read.system += sum(map(len, _texts(told)))
-    for item in _items(found.get(_ITEMS.get(surface, "messages"))):
-        _take(read, item)
+    """Return the features of the request in `body`. Never raises; what is not understood is not there."""
+    return asked_in(surface, decode(body), len(body))
+
+
+def asked_in(surface: Surface, request: object, body_bytes: int) -> Asked:
+    """Return the features of a request that is decoded already; `body_bytes` is the length of its body."""
+    if not isinstance(request, dict):
+        return Asked(body_bytes=body_bytes)
+    messages = _messages(surface, request)
+    said = _Said()
+    for message in reversed(messages[-_MOST_MESSAGES:]):
+        said.hear(message)
     return Asked(
-        text=bounded(read.text),
-        turns=read.turns,
-        chars=read.chars,
-        system_chars=read.system,
-        tools=_length(found.get("tools")) or _length(found.get("functions")),
-        tool_results=read.results,
-        schema=_has_schema(found),
-        images=read.images,
-        max_tokens=_limit(found),
+        text=said.text,
+        characters=said.characters,
+        turns=said.turns,
+        body_bytes=body_bytes,
+        system_characters=said.system + _length(request.get("system")) + _length(request.get("instructions")),
+        tools=_count(request.get("tools")) or _count(request.get("functions")),
+        tool_results=said.results,
+        images=said.images,
+        schema=_wants_json(request),
+        thinking=_thinks(request),
+        max_tokens=_limit(request),
     )
 
 
-def bounded(text: str) -> str:
-    """Return `text` without its middle where it is longer than what is read."""
+class _Said:
+    """What a conversation holds, heard from its end: only the newest text of the user is kept."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.characters = self.turns = self.results = self.images = self.system = 0
+
+    def hear(self, message: object) -> None:
+        if not isinstance(message, dict):
+            return
+        named, content = message.get("role"), message.get("content")
+        role = named if isinstance(named, str) else ""
+        if role == "user":
+            self._user(content)
+        elif role in {"tool", "function"} or _kind(message) in _RESULTS:
+            self.results += 1
+        elif role in _SYSTEM:
+            self.system += _length(content)
+
+    def _user(self, content: object) -> None:
+        if isinstance(content, str):
+            self._keep([content])
+            return
+        texts = []
+        for part in _parts(content):
+            kind = _kind(part)
+            if kind in _TEXTS and isinstance(text := part.get("text"), str):
+                texts.append(text)
+            self.images += kind in _IMAGES
+            self.results += kind in _RESULTS
+        if texts:
+            self._keep(texts)
+
+    def _keep(self, texts: list[str]) -> None:
+        """Count a turn; keep its text where it is the newest."""
+        self.turns += 1
+        if self.turns == 1:
+            self.characters = sum(map(len, texts)) + len(texts) - 1
+            self.text = _bounded(texts[0] if len(texts) == 1 else "\n".join(map(_bounded, texts)))
+
+
+def _messages(surface: Surface, request: dict[str, Any]) -> list[Any]:
+    messages = request.get("input" if surface is Surface.RESPONSES else "messages")
+    if isinstance(messages, str):
+        return [{"role": "user", "content": messages}]
+    return messages if isinstance(messages, list) else []
+
+
+def _parts(content: object) -> Iterator[dict[str, Any]]:
+    """Yield the parts of a message, the first of them; a bare text is one."""
+    if isinstance(content, str):
+        yield {"type": "text", "text": content}
+    elif isinstance(content, list):
+        for part in content[:_MOST_PARTS]:
+            if isinstance(part, dict):
+                yield part
+
+
+def _bounded(text: str) -> str:
     return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
 
 
-def _items(said: object) -> Iterable[Mapping[str, Any]]:
-    if isinstance(said, str):
-        return ({"role": "user", "content": said},)
-    return (item for item in said if isinstance(item, dict)) if isinstance(said, list) else ()
-
-
-def _take(read: _Read, item: Mapping[str, Any]) -> None:
-    role, content = item.get("role"), item.get("content")
-    if role is None and _kind(item) in _TEXTUAL:
-        role, content = "user", [item]
-    texts = [content] if isinstance(content, str) else list(_texts(content))
-    length = sum(map(len, texts))
-    role = role if isinstance(role, str) else ""
-    if role in _INSTRUCTING:
-        read.system += length
-        return
-    read.chars += length
-    if role in _TOOLS or _kind(item) in _TOOL_RESULTS:
-        read.results += 1
-        return
-    parts = content if isinstance(content, list) else ()
-    read.results += sum(1 for part in parts if _kind(part) in _TOOL_RESULTS)
-    read.images += sum(1 for part in parts if _kind(part) in _IMAGES)
-    if role == "user" and length:
-        read.turns += 1
-        read.text = texts[0] if len(texts) == 1 else "\n".join(texts)
-
-
-def _texts(content: object) -> Iterator[str]:
-    """Return the texts of a content, whether it is one string or a list of parts."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):
-        for part in content:
-            if isinstance(part, str):
-                yield part
-            elif isinstance(part, dict) and isinstance(text := part.get("text"), str):
-                yield text
-
-
-def _kind(part: object) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
+def _kind(part: dict[str, Any]) -> str:
+    kind = part.get("type")
     return kind if isinstance(kind, str) else ""
 
 
-def _length(said: object) -> int:
-    return len(said) if isinstance(said, list) else 0
+def _length(content: object) -> int:
+    """Return how many characters of text `content` has."""
+    if content is None:
+        return 0
+    return sum(len(text) for part in _parts(content) if isinstance(text := part.get("text"), str))
 
 
-def _has_schema(found: Mapping[str, Any]) -> bool:
-    """Tell whether JSON of a shape is asked, in whichever place a dialect has for it."""
-    places = [found.get("response_format"), found.get("output_format")]
-    holders = (found.get("text"), found.get("output_config"))
-    places += [holder.get("format") for holder in holders if isinstance(holder, dict)]
-    return any(_kind(place).startswith("json") for place in places)
+def _count(value: object) -> int:
+    return len(value) if isinstance(value, list) else 0
 
 
-def _limit(found: Mapping[str, Any]) -> int | None:
+def _limit(request: dict[str, Any]) -> int | None:
+    """Return how many tokens the answer may have, where the client says it."""
     for name in _LIMITS:
-        said = found.get(name)
-        if type(said) is int and 0 < said < _MOST_TOKENS:
-            return said
+        limit = request.get(name)
+        if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0:
+            return limit
     return None
+
+
+def _wants_json(request: dict[str, Any]) -> bool:
+    """Whether a shape is asked for, wherever an API family puts it."""
+    return not _SHAPES.isdisjoint(request) and any(
+        _is_among(_SCHEMA, _member(place, "type"))
+        for place in (
+            request.get("response_format"),
+            request.get("output_format"),
+            _member(request.get("text"), "format"),
+            _member(request.get("output_config"), "format"),
+        )
+    )
+
+
+def _thinks(request: dict[str, Any]) -> bool:
+    return not _EFFORTS.isdisjoint(request) and any(
+        _is_among(_HARD_THOUGHT, effort)
+        for effort in (
+            request.get("reasoning_effort"),
+            _member(request.get("reasoning"), "effort"),
+            _member(request.get("output_config"), "effort"),
+            _member(request.get("thinking"), "type"),
+        )
+    )
+
+
+def _member(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _is_among(words: frozenset[str], value: object) -> bool:
+    return isinstance(value, str) and value in words
