@@ -38,11 +38,13 @@ class Bill:
         self._work = work
         self._by_target: dict[TargetName, float | None] = {}
         self._usage = Usage()
+        self._uncounted = False
 
     def charge(self, target: TargetName, outcome: Outcome) -> Cost:
         """Add an attempt and return what it cost."""
         cost = Cost() if self._work is Work.COUNT else self._cost(target, outcome)
         self._usage = self._usage.plus(outcome.usage)
+        self._uncounted |= cost.estimated or cost.usd is None
         before = self._by_target.get(target, _FREE)
         self._by_target[target] = None if before is None or cost.usd is None else before + cost.usd
         return cost
@@ -60,9 +62,10 @@ class Bill:
 
     @property
     def tokens(self) -> int | None:
-        """How many tokens all attempts took, None where nobody counted."""
+        """How many tokens all attempts took: none where all failed for nothing; None where nobody counted."""
         prompt, completion = self._usage.prompt_tokens, self._usage.completion_tokens
-        return None if prompt is None and completion is None else (prompt or 0) + (completion or 0)
+        uncounted = prompt is None and completion is None and self._uncounted
+        return None if uncounted else (prompt or 0) + (completion or 0)
 
     def costliest_usd(self, targets: Sequence[TargetName], usage: Usage) -> float | None:
         """Return what the same tokens cost at the costliest of `targets`, None where no price or no count is known."""

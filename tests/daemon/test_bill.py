@@ -69,3 +69,14 @@ def test_what_the_costliest_target_would_have_taken_is_known_where_a_price_is() 
     assert bill.costliest_usd((_A, _B), Usage(1000, 100)) == pytest.approx(0.03)
     assert bill.costliest_usd((TargetName("c/m"),), Usage(1000, 100)) is None
     assert bill.costliest_usd((_A, _B), Usage()) is None
+
+
+def test_failures_give_tokens_back_and_what_nobody_counted_keeps_its_estimate() -> None:
+    """Law: who was answered by nobody has taken nothing of a minute's tokens."""
+    bill = Bill({_A: _PRICE}, 200, Work.GENERATE)
+    bill.charge(_A, Outcome(fault=Fault.OVERLOADED, latency_s=0.1))
+    assert bill.tokens == 0
+    bill.charge(_A, Outcome(fault=Fault.CANCELLED, said=3.0, latency_s=0.1))
+    assert bill.tokens is None
+    bill.charge(_A, Outcome(usage=_USAGE))
+    assert bill.tokens == 1100

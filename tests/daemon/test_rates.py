@@ -5,7 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.limits.accounts import Verdict
+from daemon.limits.ledger import Admission, Ledger, Moment, Reservation
+from daemon.limits.policy import LimitPolicy, Limits
 from daemon.limits.rates import MINUTE_S, Claim, Minute
+from state.history.charges import Charged
+from state.targets import TargetName
 
 _CLAIMS = st.lists(st.tuples(st.floats(0, 5), st.integers(0, 30)), min_size=1, max_size=30)
 
@@ -45,3 +50,17 @@ def test_what_is_far_over_a_limit_that_only_warns_is_not_counted_through() -> No
     minute._sum += 1000
     minute.frees_in(1, 60, 6.0)
     assert looked_at <= 61
+
+
+def test_a_copy_takes_no_turn_of_whoever_it_is_charged_to() -> None:
+    """Law: copies are paid for, and no limit of requests, tokens or turns is filled by what nobody asked for."""
+    policy = LimitPolicy(requests_per_minute=1, tokens_per_minute=9, concurrent=1, usd_per_day=1.0)
+    ledger, now = Ledger(Limits(by_name={"all": policy})), Moment(0.0, 1e9)
+    copy = ledger.admit(Charged("w", "", "ann", "shadow"), 9, now)
+    assert isinstance(copy, Admission)
+    asked = ledger.admit(Charged("w", "", "ann"), 9, now)
+    assert isinstance(asked, Admission)
+    assert isinstance(ledger.reserve(copy, TargetName("a/m"), 0.9, now.unix), Reservation)
+    assert isinstance(ledger.reserve(asked, TargetName("a/m"), 0.2, now.unix), Verdict)
+    ledger.leave(copy, 5, 1.0)
+    assert isinstance(ledger.admit(Charged("w", "", "ann"), 9, Moment(61.0, 1e9)), Verdict), "one is still under way"
