@@ -47,7 +47,8 @@ def test_clients_that_hang_up_are_neither_failures_nor_successes_of_the_provider
     assert daily[actor.target]["failed_attempts"] == 0
     assert daily[actor.target]["availability"] is None
     until(lambda: troupe.daemon.target(actor.target)["in_flight"] == 0)  # nobody is finding out about it any more
-    assert troupe.ask(CHAT, workload).story["target"] == actor.target
+    told = troupe.ask(CHAT, workload).story
+    assert told["target"] == actor.target, troupe.daemon.ask("GET", "/fairlead/v1/explain/last").json()
 
 
 def test_a_failing_target_is_left_after_fall_faults_without_a_word_to_callers(troupe: Scenario) -> None:
