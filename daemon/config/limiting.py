@@ -9,8 +9,9 @@ from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest
 from daemon.limits.calendar import zone_named
 from daemon.limits.policy import BudgetPolicy, LimitPolicy
+from probes.policy import Provider
 
-__all__ = ["check_budgets", "check_limits"]
+__all__ = ["check_budgets", "check_limits", "unkept_budgets"]
 
 _COUNTS = ("requests_per_minute", "tokens_per_minute", "concurrent")
 _DOLLARS = ("usd_per_day", "usd_per_month")
@@ -54,3 +55,19 @@ def _check_names(path: KeyPath, named: tuple[str, ...], names: Collection[str], 
         if name not in names:
             what = "provider serves" if "/" in name else "workload is called"
             problems.add((*path, "workloads"), f"no {what} {name}{nearest(name, names)}")
+
+
+def unkept_budgets(limits: Mapping[str, LimitPolicy], providers: Mapping[str, Provider]) -> list[tuple[KeyPath, str]]:
+    """Return a warning for each provider of whose targets a hard limit in dollars refuses some, as of unknown price."""
+    binding = [name for name, limit in limits.items() if limit.binds and limit.budgets]
+    if not binding:
+        return []
+    unpriced = {
+        name: [model for model in provider.models if provider.price_of(model) is None]
+        for name, provider in providers.items()
+    }
+    return [
+        (("providers", name), f"no price is known of {', '.join(models)}: limits.{binding[0]} refuses them; set prices")
+        for name, models in unpriced.items()
+        if models
+    ]

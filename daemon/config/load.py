@@ -21,7 +21,7 @@ from daemon.config.client_keys import STAND_IN_DIGEST, check_keys, client_key
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
 from daemon.config.files import Document, read_files
-from daemon.config.limiting import check_budgets, check_limits
+from daemon.config.limiting import check_budgets, check_limits, unkept_budgets
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems, nearest, read_struct
 from daemon.config.secrets import SecretProblem, resolve_secret
@@ -63,8 +63,10 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
     listen = _listen(settings.daemon, problems)
     if problems.found:
         raise ConfigError(_lines(document, problems.found))
+    providers = {name: _provider(name, each, secrets[name]) for name, each in settings.providers.items()}
+    warnings += unkept_budgets(settings.limits, providers)
     return Configuration(
-        providers={name: _provider(name, each, secrets[name]) for name, each in settings.providers.items()},
+        providers=providers,
         workloads={name: _workload(name, each) for name, each in settings.workloads.items()},
         daemon=DaemonPolicy(
             listen=listen,
