@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
+
 from daemon.config.configuration import Configuration
 from daemon.faces.callers import Callers
 from daemon.faces.peers import Operators, resolve_operators
 from daemon.relay.billing import Payers, payers_of
-from daemon.routing.policy import Routes
+from daemon.routing.policy import Routes, Workload
 from probes.dialects.requests import RequestForm
 
 __all__ = ["InForce"]
+
+
+def _learn(workloads: Iterable[Workload]) -> None:
+    """Load now what only some workloads need, so that none of their requests waits for it."""
+    for workload in workloads:
+        if workload.cascade is not None or workload.shadow is not None:
+            import_module("probes.dialects.judging").prepare()
+        if workload.tiers is not None:
+            import_module("daemon.routing.complexity.heuristic")
 
 
 class InForce:
@@ -29,6 +41,7 @@ class InForce:
         self.operators: Operators = resolve_operators(configuration.daemon.operators)
         self.callers = Callers(resolve_operators(configuration.daemon.speakers), configuration.keys)
         self.stale: tuple[str, ...] = ()
+        _learn(configuration.workloads.values())
 
     def keep(self, problems: tuple[str, ...]) -> None:
         """Note that a newer configuration was refused for `problems`, and this one is still in force."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
 from daemon.limits.policy import Period
 
@@ -31,6 +30,8 @@ def zone_named(name: str) -> tzinfo:
     """
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - most need no database of zones
+
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:  # zoneinfo's own error is a KeyError

@@ -9,7 +9,6 @@ from daemon.relay.checks import Checks
 from probes.cascade import CascadePolicy
 from probes.dialects.beginnings import Beginning
 from probes.dialects.classify import Diagnosis
-from probes.dialects.judging import judge_beginning, judge_stream
 from probes.dialects.quality import REFUSED
 
 __all__ = ["Audition", "Judging"]
@@ -33,6 +32,8 @@ class Audition:
 
     async def lack_so_far(self) -> str | None:
         """Return what the stream lacks by its beginning; None where it is to go on."""
+        from probes.dialects.judging import judge_beginning  # noqa: PLC0415 - cascades alone judge
+
         found = judge_beginning(self._policy, self._call.surface, self._call.body, self.beginning.said)
         return await self._to_be_bettered(found)
 
@@ -41,6 +42,8 @@ class Audition:
         return self._lack_in_all if diagnosis is None else self._lack_by_filter
 
     async def _lack_in_all(self) -> str | None:
+        from probes.dialects.judging import judge_stream  # noqa: PLC0415 - cascades alone judge
+
         said = self.beginning.said
         found = judge_stream(self._policy, self._call.surface, self._call.body, said)
         if found is None:

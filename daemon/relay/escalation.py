@@ -14,7 +14,6 @@ from daemon.relay.course import Course
 from daemon.relay.gear import Surroundings
 from daemon.relay.journal import Journal, Told
 from daemon.routing.leases import Lease, NoLease
-from probes.dialects.judging import judge
 from probes.dialects.quality import lacking
 from probes.dialects.saying import said_of
 from state.targets import TargetName
@@ -52,6 +51,8 @@ class Escalation:
         policy = call.workload.cascade
         if policy is None:
             return lacking(call.surface, call.body, answer.body)
+        from probes.dialects.judging import judge  # noqa: PLC0415 - cascades alone judge
+
         found = judge(policy, call.surface, call.body, answer.body)
         if found is not None or not policy.command:
             return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -19,7 +19,6 @@ from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.journal import Witnesses
 from daemon.relay.patience import Limits
-from daemon.routing.complexity.features import Asked
 from daemon.routing.complexity.tiers import Classified
 from daemon.shadow.copies import Copied
 from probes.calls import UpstreamReply, UpstreamRequest
@@ -31,6 +30,9 @@ from state.mailbox import Address
 from state.outcome import Outcome
 from state.prices import Price
 from state.targets import TargetName
+
+if TYPE_CHECKING:
+    from daemon.routing.complexity.features import Asked
 
 __all__ = ["AsksHowHard", "Gear", "Surroundings", "Terms", "Upstream"]
 

@@ -6,8 +6,6 @@ from daemon.relay.calls import ClientCall
 from daemon.relay.course import Course
 from daemon.relay.gear import AsksHowHard, Surroundings
 from daemon.relay.journal import Journal
-from daemon.routing.complexity.features import asked_of
-from daemon.routing.complexity.heuristic import classify
 from daemon.routing.leases import Preference
 from daemon.routing.sorting.drawing import CANARY, canaried, drawn
 from daemon.routing.sorting.policy import Classifier, Tiers
@@ -50,6 +48,9 @@ def is_drawn(call: ClientCall, share: float, purpose: str) -> bool:
 
 
 async def _by_tier(call: ClientCall, tiers: Tiers, model: AsksHowHard | None) -> Preference:
+    from daemon.routing.complexity.features import asked_of  # noqa: PLC0415 - 10 ms and a megabyte, where tiers are
+    from daemon.routing.complexity.heuristic import classify  # noqa: PLC0415 - the same
+
     asked = asked_of(call.surface, call.body)
     ruled = classify(asked)
     if model is None or call.workload.classifier is not Classifier.MODEL or not call.surface.generates:

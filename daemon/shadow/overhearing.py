@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from daemon.relay.calls import Answer, Client
 from daemon.shadow.copies import Said
-from probes.dialects.refusals import refuses
 from probes.dialects.texts import TextSoFar, text_of
 from probes.surfaces import Surface
 
@@ -39,4 +38,6 @@ class Overheard:
 
 
 def _said(text: str | None) -> Said:
+    from probes.dialects.refusals import refuses  # noqa: PLC0415 - where answers are compared
+
     return Said() if text is None else Said(len(text), refuses(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from msgspec.structs import replace
@@ -13,12 +13,14 @@ from daemon.relay.gear import Surroundings
 from daemon.relay.request_ids import new_request_id
 from daemon.relay.session import Session
 from daemon.relay.unheard import Unheard
-from daemon.routing.complexity.features import Asked
 from daemon.routing.complexity.tiers import Classified, Tier
 from daemon.routing.policy import Routes, Workload
 from daemon.triage.memory import Memory
 from daemon.triage.question import MOST_CHARACTERS, MOST_TOKENS, question_about, surface_of, tier_said
 from probes.dialects.texts import text_of
+
+if TYPE_CHECKING:
+    from daemon.routing.complexity.features import Asked
 
 __all__ = ["ModelClassifier"]
 

@@ -11,11 +11,16 @@ from probes.dialects.refusals import refuses
 from probes.dialects.saying import Said, said_of
 from probes.surfaces import Surface
 
-__all__ = ["MOST_CHARACTERS", "judge", "judge_beginning", "judge_stream"]
+__all__ = ["MOST_CHARACTERS", "judge", "judge_beginning", "judge_stream", "prepare"]
 
 MOST_CHARACTERS: Final = 64 * 1024
 """How much of a text is searched for an operator's patterns."""
 _JSON_BEGINS: Final = '{["-0123456789tfn'
+
+
+def prepare() -> None:
+    """Get ready what judging takes time to begin with: 30 ms that no answer is to wait for."""
+    refuses("")
 
 
 def judge(policy: CascadePolicy, surface: Surface, request: bytes, answer: bytes) -> str | None:

@@ -28,6 +28,8 @@ _VIEWS: Final = ("views.sql", "bills.sql")
 """Made anew behind the last step."""
 _FILE_MODE: Final = 0o640
 _FOLDER_MODE: Final = 0o750
+_CACHE_KIB: Final = 512
+"""Rows are added at the end: the default of 2000 holds pages that nobody asks for again."""
 _WAL_LIMIT_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -45,6 +47,7 @@ def open_history(path: Path) -> sqlite3.Connection:
         # In WAL a commit outlives the process without a sync, and NORMAL keeps the file whole when power fails.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         _migrate(connection, version)
     except BaseException:
         connection.close()

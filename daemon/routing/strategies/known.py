@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from daemon.routing.policy import Strategy
 from daemon.routing.strategies.estimated import Cheapest, LowestLatency
 from daemon.routing.strategies.plain import Priority, RoundRobin, Weighted
 from daemon.routing.strategies.strategy import OrdersTargets
 from state.errors import FairleadError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 __all__ = ["GROUP", "UnknownStrategy", "strategy_named", "strategy_names"]
 
@@ -40,12 +42,19 @@ def strategy_named(name: str) -> OrdersTargets:
 
 def strategy_names() -> tuple[str, ...]:
     """Return the names of all strategies that there are; those of other packages are not loaded for it."""
-    return (*_OWN, *sorted(point.name for point in entry_points(group=GROUP) if point.name not in _OWN))
+    return (*_OWN, *sorted(point.name for point in _brought() if point.name not in _OWN))
+
+
+def _brought() -> EntryPoints:
+    """Return what other packages bring."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - looks through all that is installed, for few
+
+    return entry_points(group=GROUP)
 
 
 @cache
 def _foreign(name: str) -> OrdersTargets:
-    for point in entry_points(group=GROUP, name=name):
+    for point in _brought().select(name=name):
         try:
             found = point.load()
         except (ImportError, AttributeError) as error:
