@@ -36,6 +36,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is used up, or only nearly."""
 
     @property
+    def budget(self) -> str:
+        """Which limit in dollars it is about, such as `usd_per_day`; empty where it is about another."""
+        key = self.what.partition(" ")[0]
+        return key if key.startswith("usd_") else ""
+
+    @property
     def passing(self) -> bool:
         """Whether only requests under way stand in the way, which may end at any time."""
         return self.frees_at == SETTLED

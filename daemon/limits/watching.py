@@ -55,14 +55,13 @@ class Watching:
             user=charged.user,
             reason=verdict.what,
         )
-        budget = verdict.what.partition(" ")[0]
-        if budget.startswith("usd_") and not verdict.passing and self._is_news(verdict, outcome):
+        if verdict.budget and not verdict.passing and self._is_news(verdict, outcome):
             told = f"Only watched, nothing is refused: {verdict.message}" if outcome == "shadow" else verdict.message
-            self._tocsin.budget(f"{verdict.name}/{verdict.subject}/{budget}/{outcome}", told)
+            self._tocsin.budget(f"{verdict.name}/{verdict.subject}/{verdict.budget}/{outcome}", told)
 
     def _is_news(self, verdict: Verdict, outcome: str) -> bool:
         """Return whether this was not told yet of a budget's day or month, and note that it is."""
-        what = verdict.what.partition(" ")[0] if verdict.frees_at else verdict.what
+        what = verdict.budget if verdict.frees_at else verdict.what
         stage = (verdict.name, verdict.subject, what, verdict.frees_at, outcome)
         if stage in self._told:
             return False

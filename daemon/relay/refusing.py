@@ -37,7 +37,7 @@ def too_long(workload: Workload, tokens: int) -> Refusal | None:
 
 def limited(verdict: Verdict) -> Refusal:
     """Return the refusal of a request that met a limit, which says when it frees."""
-    kind = RefusalKind.BUDGET if verdict.what.startswith("usd_") else RefusalKind.LIMITED
+    kind = RefusalKind.BUDGET if verdict.budget else RefusalKind.LIMITED
     return Refusal(kind=kind, message=verdict.message, retry_after_s=verdict.frees_in_s)
 
 
