@@ -17,10 +17,11 @@ import structlog
 
 from daemon.assembly import Assembly, Past
 from daemon.config.configuration import Configuration
-from daemon.listening import Listeners, Servers
-from daemon.notify import Notifier
+from daemon.doors.listening import Listeners
+from daemon.doors.serving import Servers
+from daemon.doors.sockets import ListenError
+from daemon.service.notify import Notifier
 from daemon.simulation import Simulation, placed
-from daemon.sockets import ListenError
 from probes.canaries import Spent
 from state.history.recollection import Recollection, recollect
 from state.history.spending import recollect_spending

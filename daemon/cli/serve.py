@@ -17,9 +17,9 @@ from daemon.config.checks import parse_listen
 from daemon.config.configuration import Configuration
 from daemon.config.load import demo_configuration, load
 from daemon.config.places import config_files, default_listen, history_file, server_socket
+from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
 from daemon.logs import configure_logs
-from daemon.sockets import ListenError
 from state.errors import ConfigError
 
 __all__ = ["configure", "run"]

@@ -12,8 +12,9 @@ import pytest
 import structlog.testing
 from aiohttp import web
 
+from daemon.doors.listening import Listeners
+from daemon.doors.serving import Servers
 from daemon.faces.front import Front
-from daemon.listening import Listeners, Servers
 from state.history.rows import RequestRow
 from tests.rigs.bodies import STREAM
 from tests.rigs.process import Daemon

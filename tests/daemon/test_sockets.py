@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sockets import ListenError, listen_tcp, listen_unix, unlink_unix
+from daemon.doors.sockets import ListenError, listen_tcp, listen_unix, unlink_unix
 
 
 def test_a_socket_of_a_dead_daemon_is_taken_over(tmp_path: Path) -> None:

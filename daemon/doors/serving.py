@@ -1,22 +1,20 @@
-"""The HTTP servers over the daemon's sockets: bound early, so that a second daemon fails at once, served when ready."""
+"""How connections are served: aiohttp's server over our listeners, with our own last word on what goes wrong."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a class by a class's name
 from typing import Any
 
-import msgspec
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from daemon.doors.listening import Listeners
 from daemon.faces.front import Front
-from daemon.sockets import ListenError, listen_tcp, listen_unix, unlink_unix
 
-__all__ = ["Listeners", "Servers"]
+__all__ = ["Servers"]
 
 _KEEPALIVE_S = 75.0
 """nginx's default: longer than any SDK keeps an idle connection."""
@@ -79,35 +77,6 @@ class _Connection(web.RequestHandler):
         return response
 
 
-class Listeners(msgspec.Struct, frozen=True):
-    """The bound sockets."""
-
-    unix: Socket
-    path: Path
-    inode: int
-    tcp: tuple[Socket, ...]
-
-    @property
-    def addresses(self) -> list[str]:
-        """The TCP addresses as bound, which matters where a port of 0 was asked for."""
-        return [f"{host}:{port}" for host, port, *_ in (listener.getsockname() for listener in self.tcp)]
-
-    @classmethod
-    def bind(cls, path: Path, addresses: tuple[tuple[str, int], ...]) -> Listeners:
-        """Bind everything or nothing. Raises ListenError."""
-        unix = listen_unix(path)
-        inode = path.lstat().st_ino
-        tcp: list[Socket] = []
-        try:
-            tcp += [listen_tcp(host, port) for host, port in addresses]
-        except ListenError:
-            for opened in (unix, *tcp):
-                opened.close()
-            unlink_unix(path, inode)
-            raise
-        return cls(unix, path, inode, tuple(tcp))
-
-
 class Servers:
     """Serves a front over listeners."""
 
@@ -128,7 +97,7 @@ class Servers:
         """Take no new connections; those that are open go on."""
         for site in self._sites:
             await site.stop()
-        unlink_unix(self._listeners.path, self._listeners.inode)
+        self._listeners.remove_path()
 
     async def close(self) -> None:
         """Close what is still open."""

@@ -1,0 +1,1 @@
+"""The doors: the sockets that clients come through, and how a connection is served."""
