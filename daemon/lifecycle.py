@@ -20,6 +20,7 @@ from daemon.config.configuration import Configuration
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
+from daemon.service.activation import inherited
 from daemon.service.notify import Notifier
 from daemon.simulation import Simulation, placed
 from probes.canaries import Spent
@@ -40,6 +41,9 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     """Where this daemon is found and where it writes."""
 
     socket: Path
+    """Where it listens, unless a socket unit does that for it."""
+    runtime: Path
+    """Its own folder for sockets that no client uses."""
     history: Path
     listen: tuple[tuple[str, int], ...] | None = None
     """TCP addresses that the command line named; None leaves it to the configuration."""
@@ -48,9 +52,8 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def placed_configuration(configuration: Configuration, places: Places) -> Configuration:
-    """Return `configuration` with the addresses of its simulated providers, beside the daemon's socket."""
-    folder = places.socket.parent
-    providers = {name: placed(provider, folder) for name, provider in configuration.providers.items()}
+    """Return `configuration` with the addresses of its simulated providers, in the daemon's own folder."""
+    providers = {name: placed(provider, places.runtime) for name, provider in configuration.providers.items()}
     return msgspec.structs.replace(configuration, providers=providers)
 
 
@@ -65,13 +68,14 @@ def live(configuration: Configuration, places: Places, load: Callable[[], Config
 
 
 def _bind(configuration: Configuration, places: Places) -> Listeners:
+    passed = inherited(os.environ)
     named = configuration.daemon.listen if places.listen is None else places.listen
-    if named is not None:
-        return Listeners.bind(places.socket, named)
+    if named is not None or passed.tcp:
+        return Listeners.bind(places.socket, named or (), passed)
     try:
-        return Listeners.bind(places.socket, places.default_listen)
+        return Listeners.bind(places.socket, places.default_listen, passed)
     except ListenError as error:
-        listeners = Listeners.bind(places.socket, ())
+        listeners = Listeners.bind(places.socket, (), passed)
         _log.warning("listen_skipped", reason=str(error))
         return listeners
 
@@ -95,7 +99,7 @@ async def _live(
         servers = Servers(listeners, assembly.front, configuration.daemon.max_body)
         await servers.open()
         notifier.ready(_status_line(view.snapshot))
-        _log.info("ready", socket=str(places.socket), listen=listeners.addresses, targets=len(configuration.policies))
+        _log.info("ready", socket=listeners.path, listen=listeners.addresses, targets=len(configuration.policies))
         tasks.start_soon(_keep_posted, assembly, notifier)
         await _until_told_to_end(assembly, notifier)
         await _end(assembly, servers, notifier)

@@ -10,13 +10,12 @@ import argparse
 import os
 import sys
 from functools import partial
-from pathlib import Path
 
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.checks import parse_listen
 from daemon.config.configuration import Configuration
 from daemon.config.load import demo_configuration, load
-from daemon.config.places import config_files, default_listen, history_file, server_socket
+from daemon.config.places import config_files, default_listen, history_file, runtime_folder, server_socket
 from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
 from daemon.logs import configure_logs
@@ -63,8 +62,10 @@ def _places(options: argparse.Namespace) -> Places:
     except ValueError as error:
         raise VerbFailed(Exit.USAGE, f"--listen: {error}") from error
     fallback = default_listen(os.environ)
+    socket = server_socket(options.socket, os.environ, os.getuid()).absolute()
     return Places(
-        socket=Path(server_socket(options.socket, os.environ, os.getuid())).absolute(),
+        socket=socket,
+        runtime=runtime_folder(socket, os.environ),
         history=history_file(options.history, os.environ).absolute(),
         listen=listen,
         default_listen=() if fallback is None else (parse_listen(fallback),),

@@ -14,6 +14,7 @@ __all__ = [
     "config_files",
     "default_listen",
     "history_file",
+    "runtime_folder",
     "server_socket",
 ]
 
@@ -52,6 +53,12 @@ def server_socket(explicit: str | None, environ: Mapping[str, str], uid: int) ->
     if runtime:
         return Path(runtime.partition(":")[0]) / "fairlead.sock"
     return _user_socket(environ, uid)
+
+
+def runtime_folder(socket: Path, environ: Mapping[str, str]) -> Path:
+    """Return where a daemon that listens at `socket` puts sockets of its own: a socket unit's folder is not its."""
+    runtime = environ.get("RUNTIME_DIRECTORY")
+    return Path(runtime.partition(":")[0]) if runtime else socket.parent
 
 
 def client_socket(explicit: str | None, environ: Mapping[str, str], uid: int) -> Path:

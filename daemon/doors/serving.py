@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from daemon.doors.listening import Listeners
+from daemon.doors.sockets import BACKLOG
 from daemon.faces.front import Front
 
 __all__ = ["Servers"]
@@ -90,7 +91,7 @@ class Servers:
 
     async def open(self) -> None:
         """Answer from now on."""
-        await self._serve(self._front.local, (self._listeners.unix,))
+        await self._serve(self._front.local, self._listeners.unix)
         await self._serve(self._front.loopback, self._listeners.tcp)
 
     async def close_doors(self) -> None:
@@ -118,7 +119,7 @@ class Servers:
         await runner.setup()
         self._runners.append(runner)
         for listener in sockets:
-            site = web.SockSite(runner, listener, backlog=1024)
+            site = web.SockSite(runner, listener, backlog=BACKLOG)
             await site.start()
             self._sites.append(site)
 

@@ -7,12 +7,14 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import Final
 
 from state.errors import FairleadError
 
-__all__ = ["ListenError", "listen_tcp", "listen_unix", "unlink_unix"]
+__all__ = ["BACKLOG", "ListenError", "listen_tcp", "listen_unix", "unlink_unix"]
 
-_BACKLOG = 1024
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted, as in a socket unit; the kernel caps it at `net.core.somaxconn`."""
 _MODE = 0o660
 _MOST_PATH_BYTES = 107
 """`sun_path` holds 108 bytes with its closing zero."""
@@ -39,7 +41,7 @@ def listen_unix(path: Path) -> socket.socket:
     except OSError as error:
         raise ListenError(f"{path}: cannot listen there: {error.strerror}. Choose another with --socket.") from error
     path.chmod(_MODE)
-    listener.listen(_BACKLOG)
+    listener.listen(BACKLOG)
     return listener
 
 
@@ -63,7 +65,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         listener.close()
         taken = "it is in use by another process" if error.errno == errno.EADDRINUSE else error.strerror
         raise ListenError(f"{host}:{port}: cannot listen there: {taken}. Choose another with --listen.") from error
-    listener.listen(_BACKLOG)
+    listener.listen(BACKLOG)
     return listener
 
 
