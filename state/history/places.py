@@ -18,8 +18,9 @@ PARTS: Final = ("-wal", "-shm", "")
 """What SQLite adds to the file's name, the file itself last: a log without its file means nothing to SQLite."""
 _MOST_SET_ASIDE: Final = 3
 """Damaged files that are kept. More of them mean a disk that damages whatever is written to it."""
+_VERSION_AT: Final = slice(60, 64)
 _APPLICATION_AT: Final = slice(68, 72)
-"""Where an SQLite file says whose it is: https://www.sqlite.org/fileformat2.html#the_database_header."""
+"""Where an SQLite file says of which version and whose it is: https://www.sqlite.org/fileformat2.html#the_database_header."""
 
 
 def make_file(path: Path) -> None:
@@ -40,13 +41,15 @@ def make_file(path: Path) -> None:
         os.close(made)
 
 
-def is_ours(path: Path, application_id: int) -> bool:
-    """Return whether the header of the file, which nothing else may have survived, says that it is a history."""
+def is_ours(path: Path, application_id: int, newest: int) -> bool:
+    """Return whether the header of the file, perhaps all that is left of it, is that of a history up to `newest`."""
     try:
         with path.open("rb") as file:
-            return file.read(100)[_APPLICATION_AT] == application_id.to_bytes(4, "big")
+            header = file.read(100)
     except OSError:
         return False
+    version = int.from_bytes(header[_VERSION_AT], "big")
+    return header[_APPLICATION_AT] == application_id.to_bytes(4, "big") and version <= newest
 
 
 def set_aside(path: Path, stamp: str) -> Path:

@@ -29,6 +29,7 @@ USES_A_THREAD = {
     "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
     "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
     "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
+    "state/history/writing.py": "a large file is looked through after a crash, beside the thread that writes it",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",
 }
 
