@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +86,8 @@ def client_history(explicit: str | None, environ: Mapping[str, str]) -> Path:
     """Return the history that `sql` reads: the user's own where there is one, else the system's."""
     own = history_file(explicit, environ)
     named = explicit or environ.get("FAIRLEAD_HISTORY")
-    return own if named or own.exists() or not _SYSTEM_HISTORY.exists() else _SYSTEM_HISTORY
+    # Whoever may not even enter the system's folder gets False from os.path, where Path.exists would raise.
+    return own if named or os.path.exists(own) or not os.path.exists(_SYSTEM_HISTORY) else _SYSTEM_HISTORY  # noqa: PTH110
 
 
 def default_listen(environ: Mapping[str, str]) -> str | None:

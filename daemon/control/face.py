@@ -24,6 +24,7 @@ from daemon.control.operating import (
     problem,
 )
 from daemon.control.previewing import previewed
+from daemon.control.pruning import Pruning
 from daemon.control.reporting import Report, Reporting
 from daemon.control.reviewing import Look, Reviewing
 from daemon.faces.peers import peer_behind
@@ -55,6 +56,7 @@ class ControlFace:
         self._clock = clock
         self._eventing = Eventing(controls.tail)
         self._reviewing = Reviewing(controls.recorder, controls.tail.path, clock)
+        self._pruning = Pruning(controls.recorder, clock)
         self._reporting = Reporting(controls.registry, controls.recorder, controls.alarm, clock)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -84,6 +86,8 @@ class ControlFace:
             case "POST", ["reviews", request_id]:
                 peer = self._operating.operator(request)
                 answer = await self._reviewing.decide(request_id, await json_body(request, Look), peer)
+            case "POST", ["history", "prune"]:
+                answer = await self._pruning.prune(request, self._operating.operator(request))
             case "POST", ["reload"]:
                 answer = await self._operating.reload(request)
             case "POST", ["targets", provider, *model, verb] if verb in VERBS:
@@ -96,7 +100,8 @@ class ControlFace:
                 RefusalKind.NOT_FOUND,
                 f"There is no {request.method} {request.path}. Under /fairlead/v1/ there are GET status, targets, "
                 "targets/{provider}/{model}, workloads, route?workload=W, explain/{request_id}, events; POST sql, "
-                "report, mock-fault, reload, reviews/{request_id}, targets/{provider}/{model}/drain, /resume, /probe.",
+                "report, mock-fault, reload, reviews/{request_id}, history/prune, "
+                "targets/{provider}/{model}/drain, /resume, /probe.",
             )
         return answer
 

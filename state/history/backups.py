@@ -35,6 +35,9 @@ def back_up(connection: sqlite3.Connection, path: Path, version: int, stamp: str
         copy_history(connection, copy)
     except (sqlite3.Error, OSError) as error:
         raise HistoryError(f"{_refusal(path, version)} {error}; {_ADVICE}") from error
+    if os.geteuid() == 0:  # an operator who looks after the daemon's file: the copy is the daemon's too
+        owner = path.stat()
+        os.chown(copy, owner.st_uid, owner.st_gid)
     return copy
 
 

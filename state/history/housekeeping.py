@@ -7,7 +7,7 @@ from collections import deque
 import msgspec
 
 from state.durations import Seconds
-from state.history.pruning import LEAST_S, Pruned, PruneRequested
+from state.history.pruning import LEAST_S, Pruned, PruneRequested, Room
 from state.history.retention import EVERY_S, SHRINK, Chore, Done, chores
 from state.policy import HistoryPolicy
 
@@ -42,7 +42,7 @@ class Housekeeping:
             self._serving = self._asked.popleft()
             self._report = Pruned(rows=0, bytes_before=0, bytes_after=0, unused_bytes=0)
             self._chores.extend(pruning_chores(self._policy, self._serving.older_than, now_ms))
-            self._chores.extend((SHRINK,) if self._serving.shrink else ())
+            self._chores.extend((SHRINK,) if self._serving.room is Room.RETURNED else ())
         elif not self._chores and now >= self.due_at:
             self._chores.extend(chores(self._policy, now_ms))
             self.due_at = now + EVERY_S

@@ -16,7 +16,7 @@ from state.errors import HistoryError
 from state.history.backups import back_up, prune_backups
 from state.history.places import make_file
 
-__all__ = ["APPLICATION_ID", "BUSY_S", "SCHEMA_VERSION", "NotSqlite", "Opening", "open_history"]
+__all__ = ["APPLICATION_ID", "BUSY_S", "SCHEMA_VERSION", "NotSqlite", "Opening", "open_history", "schema_files"]
 
 APPLICATION_ID: Final = 0x46414952
 """`FAIR` in ASCII: what `file` and `PRAGMA application_id` show."""
@@ -120,6 +120,11 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         f"BEGIN IMMEDIATE;\n{statements}\n"
         f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
     )
+
+
+def schema_files(version: int) -> tuple[str, ...]:
+    """Return the names of the files in this package that make a history of `version`; its views are those of now."""
+    return (*_STEPS[:version], *_VIEWS) if version == SCHEMA_VERSION else _STEPS[:version]
 
 
 def _sql(name: str) -> str:

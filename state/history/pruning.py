@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -9,10 +10,19 @@ import msgspec
 from state.durations import Seconds
 from state.mailbox import Reply
 
-__all__ = ["LEAST_S", "PruneRequested", "Pruned"]
+__all__ = ["LEAST_S", "PruneRequested", "Pruned", "Room"]
 
 LEAST_S: Final = 3600.0
 """Younger rows stay: a restart recalls from them what targets were like."""
+
+
+class Room(StrEnum):
+    """What becomes of the room that deleted rows have left in the file."""
+
+    KEPT = "kept"
+    """New rows use it again."""
+    RETURNED = "returned"
+    """The disk gets it back."""
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +39,8 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PruneRequested(msgspec.Struct, frozen=True, kw_only=True):
-    """Delete what is older, beyond what the policy deletes, and give unused pages back where that is asked for."""
+    """Delete what is older, beyond what the policy deletes."""
 
     older_than: Seconds
-    shrink: bool
+    room: Room
     reply: Reply[Pruned]
