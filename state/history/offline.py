@@ -71,12 +71,14 @@ def _insist_on_nobody_else(connection: sqlite3.Connection, path: Path) -> None:
 def _perform(connection: sqlite3.Connection, chore: Chore) -> int:
     deleted, more = 0, True
     while more:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in chore.statements:
-            cursor = connection.execute(statement, chore.parameters)
-            cursor.fetchall()
-            deleted += max(0, cursor.rowcount) if chore.deletes else 0
-        connection.execute("COMMIT")
+        if chore.script:
+            connection.executescript(chore.script)
+        else:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in chore.statements:
+                cursor = connection.execute(statement, chore.parameters)
+                deleted += max(0, cursor.rowcount) if chore.deletes else 0
+            connection.execute("COMMIT")
         ((more,),) = connection.execute(chore.more, chore.parameters).fetchall()
     return deleted
 

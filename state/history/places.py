@@ -9,7 +9,18 @@ from typing import Final
 
 from state.errors import HistoryError
 
-__all__ = ["FILE_MODE", "PARTS", "beside", "identity", "is_ours", "make_file", "set_aside", "size", "sync_folder"]
+__all__ = [
+    "FILE_MODE",
+    "PARTS",
+    "beside",
+    "identity",
+    "is_ours",
+    "is_sqlite",
+    "make_file",
+    "set_aside",
+    "size",
+    "sync_folder",
+]
 
 FILE_MODE: Final = 0o640
 """The group reads, as the contract has it; who is in it, and who may enter the folder, the operator says."""
@@ -18,6 +29,7 @@ PARTS: Final = ("-wal", "-shm", "")
 """What SQLite adds to the file's name, the file itself last: a log without its file means nothing to SQLite."""
 _MOST_SET_ASIDE: Final = 3
 """Damaged files that are kept. More of them mean a disk that damages whatever is written to it."""
+_MAGIC: Final = b"SQLite format 3\0"
 _VERSION_AT: Final = slice(60, 64)
 _APPLICATION_AT: Final = slice(68, 72)
 """Where an SQLite file says of which version and whose it is: https://www.sqlite.org/fileformat2.html#the_database_header."""
@@ -43,13 +55,22 @@ def make_file(path: Path) -> None:
 
 def is_ours(path: Path, application_id: int, newest: int) -> bool:
     """Return whether the header of the file, perhaps all that is left of it, is that of a history up to `newest`."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError:
-        return False
+    header = _header(path)
     version = int.from_bytes(header[_VERSION_AT], "big")
     return header[_APPLICATION_AT] == application_id.to_bytes(4, "big") and version <= newest
+
+
+def is_sqlite(path: Path) -> bool:
+    """Return whether the file begins as an SQLite file does."""
+    return _header(path).startswith(_MAGIC)
+
+
+def _header(path: Path) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(100)
+    except OSError:
+        return b""
 
 
 def set_aside(path: Path, stamp: str) -> Path:

@@ -258,8 +258,8 @@ class Recorder:
 
     async def _suffer(self, trouble: Exception) -> None:
         """Go on without the file for a while."""
-        await self._file.close()
         self._file.suffered(trouble)
+        await self._file.close()
         cause = told(trouble, self._file.path)
         if cause != self._cause:
             _log.error("history_unwritable", reason=cause, unsaved_rows=len(self._backlog))

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from state.errors import HistoryError
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, NotSqlite, Opening, open_history
-from state.history.places import identity, is_ours, set_aside, size
+from state.history.places import identity, is_ours, is_sqlite, set_aside, size
 from state.history.retention import Chore, Done
 from state.history.tables import INSERTS, Inserts
 from state.history.troubles import find_damage, is_damage
@@ -33,6 +33,7 @@ _TIMES_DAMAGED: Final = 2
 """How often SQLite finds damage before it is believed: the second time on a new connection."""
 _MARK: Final = """
 INSERT OR IGNORE INTO rollup_mark (source, last_id) SELECT '{0}', (SELECT coalesce(max(id), 0) FROM {0})"""
+_LOOK: Final = "SELECT in_place(), has_header(), file_bytes(), wal_bytes()"
 _LAST_RUN: Final = "SELECT ended_ms IS NULL FROM run ORDER BY id DESC LIMIT 1"
 
 
@@ -95,8 +96,8 @@ class HistoryFile:
         return aside
 
     def suffered(self, trouble: Exception) -> None:
-        """Remember damage that was met: what happens again on a new connection is in the file."""
-        if is_damage(trouble):
+        """Remember damage that was met in a file of ours: what happens again on a new connection is in the file."""
+        if self.is_open and is_damage(trouble):
             self._damaged += 1
 
     async def look_through(self) -> None:
@@ -111,13 +112,14 @@ class HistoryFile:
         Raises HistoryVanished where the file was deleted or replaced since it was opened, or is to be set aside.
         """
         connection = self._opened
-        ((in_place, *sizes),) = await connection.execute_fetchall("SELECT in_place(), file_bytes(), wal_bytes()")
+        ((in_place, header, *sizes),) = await connection.execute_fetchall(_LOOK)
         self.sizes = Sizes(*sizes)
         if not in_place:
             raise HistoryVanished(f"{self.path} was deleted or replaced while the daemon wrote it")
-        if self._found:
-            self._damaged, cause = _TIMES_DAMAGED, self._found
-            raise HistoryVanished(f"{self.path} was damaged when the daemon started after a crash: {cause}")
+        damage = self._found or ("" if header else "it was emptied or overwritten while the daemon wrote it")
+        if damage:
+            self._damaged = _TIMES_DAMAGED
+            raise HistoryVanished(f"{self.path} is damaged: {damage}")
         refused = 0
         await connection.execute("BEGIN IMMEDIATE")
         for table, values in inserts.items():
@@ -130,12 +132,14 @@ class HistoryFile:
         """Do one step of `chore` in one transaction."""
         connection = self._opened
         deleted = 0
-        await connection.execute("BEGIN IMMEDIATE")
-        for statement in chore.statements:
-            cursor = await connection.execute(statement, chore.parameters)
-            await cursor.fetchall()  # some pragmas do a piece of their work for each row that is asked of them
-            deleted += max(0, cursor.rowcount)
-        await connection.execute("COMMIT")
+        if chore.script:
+            await connection.executescript(chore.script)
+        else:
+            await connection.execute("BEGIN IMMEDIATE")
+            for statement in chore.statements:
+                cursor = await connection.execute(statement, chore.parameters)
+                deleted += max(0, cursor.rowcount)
+            await connection.execute("COMMIT")
         found = list(await connection.execute_fetchall(chore.more, chore.parameters))
         return Done(bool(found and found[0][0]), deleted if chore.deletes else 0)
 
@@ -176,6 +180,7 @@ class HistoryFile:
         connection = self._open_or_replace(opening)
         opened = self._known = identity(self.path)
         connection.create_function("in_place", 0, lambda: identity(self.path) == opened)
+        connection.create_function("has_header", 0, lambda: is_sqlite(self.path))
         connection.create_function("file_bytes", 0, lambda: size(self.path))
         connection.create_function("wal_bytes", 0, lambda: size(Path(f"{self.path}-wal")))
         return connection
