@@ -105,7 +105,7 @@ def again(daemon: Daemon) -> None:
 
 
 def test_what_keeps_the_group_from_reading_is_healed_at_the_start(daemon: Daemon) -> None:
-    """Modes that a restore has left, and a -shm file that somebody took away: only who may write the folder makes it."""
+    """Modes that a restore has left, and a -shm file that is gone: only who may write the folder makes one."""
     daemon.kill()
     Path(f"{daemon.history}-shm").unlink()
     assert "unable to open" in said(daemon.history, COUNT)
