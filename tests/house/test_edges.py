@@ -14,6 +14,8 @@ KNOWS_ASYNCIO = {
 }
 READS_THE_WALL_CLOCK = {
     "daemon/assembly.py": "the composition root hands the wall clock to the recorder and the relay",
+    "daemon/cli/history_export.py": "--since counts back from now",
+    "daemon/cli/history_prune.py": "without a daemon --older-than counts back from now",
     "daemon/lifecycle.py": "a restart maps the history's wall-clock times onto its own clock, once",
 }
 WALL_CLOCKS = {
