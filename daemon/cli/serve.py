@@ -12,7 +12,7 @@ import sys
 from functools import partial
 
 from daemon.cli.exits import Exit, VerbFailed
-from daemon.config.checks import parse_listen
+from daemon.config.access import insist_on_keys, parse_listen
 from daemon.config.configuration import Configuration
 from daemon.config.load import demo_configuration, load
 from daemon.config.places import config_files, default_listen, history_file, runtime_folder, server_socket
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--config", metavar="FILE", help="[env: FAIRLEAD_CONFIG]")
     source.add_argument("--demo", action="store_true", help="serve a workload `demo` over simulated targets")
     parser.add_argument("--socket", metavar="PATH", help="[env: FAIRLEAD_SOCKET]")
-    parser.add_argument("--listen", metavar="HOST:PORT", help="loopback TCP, or `none` [env: FAIRLEAD_LISTEN]")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="TCP, or `none` [env: FAIRLEAD_LISTEN]")
     parser.add_argument("--history", metavar="FILE", help="[env: FAIRLEAD_HISTORY]")
 
 
@@ -39,16 +39,20 @@ def run(options: argparse.Namespace) -> Exit:
     places = _places(options)
     read = demo_configuration if options.demo else partial(_load, options.config)
     try:
-        configuration = placed_configuration(read(), places)
+        configuration = _placed(read(), places)
         configure_logs(configuration.daemon.log_level)
         for warning in configuration.warnings:
             print(f"fairlead serve: warning: {warning}", file=sys.stderr)
-        live(configuration, places, lambda: placed_configuration(read(), places))
+        live(configuration, places, lambda: _placed(read(), places))
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
     except ListenError as error:
         raise VerbFailed(Exit.FAILED, str(error)) from error
     return Exit.FINE
+
+
+def _placed(configuration: Configuration, places: Places) -> Configuration:
+    return placed_configuration(insist_on_keys(configuration, places.listen or ()), places)
 
 
 def _load(config: str | None) -> Configuration:

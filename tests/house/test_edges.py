@@ -24,6 +24,7 @@ WALL_CLOCKS = {
     "time.time_ns",
 }
 USES_A_THREAD = {
+    "daemon/access/names.py": "names are looked up in a directory service, which may take seconds",
     "daemon/control/eventing.py": "events are read from the history, which is on a disk",
     "daemon/control/explaining.py": "a request's story is read from the history, which is on a disk",
     "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
