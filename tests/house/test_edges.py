@@ -13,6 +13,7 @@ KNOWS_ASYNCIO = {
     "probes/wire/protocol.py": "a Protocol: bytes come by callback, without a task and a queue per connection",
 }
 READS_THE_WALL_CLOCK = {
+    "daemon/cli/keys.py": "a key says when it was made, for people",
     "daemon/assembly.py": "the composition root hands the wall clock to the recorder and the relay",
     "daemon/lifecycle.py": "a restart maps the history's wall-clock times onto its own clock, once",
 }
