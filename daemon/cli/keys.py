@@ -119,7 +119,7 @@ def _list(options: argparse.Namespace, _: KeyFiles, known: dict[str, KeySettings
     if options.json:
         print_json("keys", {"keys": shown})
     elif shown:
-        rows = [[("yes" if cell else None) if isinstance(cell, bool) else cell for cell in key.values()] for key in shown]
+        rows = [[*(key | {"speaks": "yes" if key["speaks"] else None}).values()] for key in shown]
         print(render_table([column.upper() for column in shown[0]], rows))
     else:
         print("there is no key; fairlead keys add NAME makes one")

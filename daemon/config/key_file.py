@@ -191,9 +191,10 @@ def _draft(real: Path, text: str) -> Iterator[Path]:
 
 def _take_after(new: Path, old: Path) -> None:
     """Give `new` the owner, where we may, the mode and the labels of `old`."""
-    info = old.stat()
-    with contextlib.suppress(PermissionError):
-        os.chown(new, info.st_uid, info.st_gid)
+    theirs, ours = old.stat(), new.stat()
+    if (theirs.st_uid, theirs.st_gid) != (ours.st_uid, ours.st_gid):
+        with contextlib.suppress(PermissionError):
+            os.chown(new, theirs.st_uid, theirs.st_gid)
     shutil.copystat(old, new)
     os.utime(new)
 

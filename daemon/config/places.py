@@ -14,6 +14,7 @@ __all__ = [
     "config_files",
     "default_listen",
     "history_file",
+    "is_service",
     "keys_file",
     "runtime_folder",
     "server_socket",
@@ -42,7 +43,7 @@ def config_files(explicit: str | None, environ: Mapping[str, str], uid: int) -> 
         if file.is_file()
     )
     mine = (own,) if own.is_file() else ()
-    return (system or mine) if uid == 0 or _is_service(environ) else (mine or system)
+    return (system or mine) if uid == 0 or is_service(environ) else (mine or system)
 
 
 def keys_file(files: tuple[Path, ...]) -> Path:
@@ -99,10 +100,11 @@ def client_history(explicit: str | None, environ: Mapping[str, str]) -> Path:
 
 def default_listen(environ: Mapping[str, str]) -> str | None:
     """Return the TCP address of a daemon that was told none: a user's has one, a service's has not."""
-    return None if _is_service(environ) else DEFAULT_LISTEN
+    return None if is_service(environ) else DEFAULT_LISTEN
 
 
-def _is_service(environ: Mapping[str, str]) -> bool:
+def is_service(environ: Mapping[str, str]) -> bool:
+    """Return whether systemd has started the daemon by a unit that gives it folders."""
     return "STATE_DIRECTORY" in environ or "RUNTIME_DIRECTORY" in environ
 
 

@@ -45,6 +45,12 @@ class _Sql(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query: str
 
 
+def _role(request: web.BaseRequest) -> str | None:
+    """Return what whoever asks may do."""
+    role = request[VISITOR].role
+    return None if role is None else role.word
+
+
 class ControlFace:
     """Turns HTTP requests under `/fairlead/v1` into questions to the actors."""
 
@@ -103,7 +109,7 @@ class ControlFace:
     async def _read(self, request: web.BaseRequest, words: list[str]) -> dict[str, Any] | None:
         match words:
             case ["status"]:
-                return await self._status()
+                return await self._status() | {"role": _role(request)}
             case ["targets"] | ["workloads"]:
                 return {words[0]: (await self._status())[words[0]]}
             case ["route"]:

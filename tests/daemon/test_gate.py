@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import http.client
 import os
 import threading
@@ -16,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from daemon.access.gate import Gate
-from daemon.access.names import Kind, Names, system_name
+from daemon.access.names import Kind, Names, numbered, system_name
 from daemon.access.roles import Access, Roles, Roster
 from daemon.access.visitors import VISITOR
 from daemon.config.configuration import Configuration
@@ -28,6 +27,10 @@ from tests.rigs.process import Answer, Daemon
 
 _NOBODY = Roster()
 _SOMEBODY_ELSE = 4_321
+
+
+def _own(kind: Kind, number: int) -> str:
+    return system_name(kind, number) or numbered(kind, number)
 
 
 class _Face:
@@ -95,8 +98,7 @@ def test_others_are_served_while_a_name_is_looked_up(tmp_path: Path) -> None:
             assert reading.body.decode() == f"uid {os.getuid()}/gid {os.getgid()}"
             assert counted == []
             directory.gate.set()
-        group = system_name(Kind.GROUP, os.getgid()) or f"gid {os.getgid()}"
-        assert counted[0].body.decode() == f"{getpass.getuser()}/{group}"
+        assert counted[0].body.decode() == f"{_own(Kind.USER, os.getuid())}/{_own(Kind.GROUP, os.getgid())}"
 
     _serving(tmp_path, Access(), directory, scene)
 
@@ -112,7 +114,7 @@ def test_a_refusal_names_who_what_and_where(tmp_path: Path) -> None:
         refused = await _ask(daemon, "POST", "/v1/chat/completions")
         assert refused.status == http.client.FORBIDDEN
         message = refused.json()["error"]["message"]
-        user = getpass.getuser()
+        user = _own(Kind.USER, os.getuid())
         assert message.startswith(f"{user} may read but not send requests: that needs the role client. Have {user} or")
         assert message.endswith("added to daemon.clients in /etc/f.toml.")
 

@@ -27,7 +27,8 @@ def _listening(path: Path, mode: int, gid: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     path.chmod(mode)
-    os.chown(path, -1, gid)
+    if path.stat().st_gid != gid:
+        os.chown(path, -1, gid)
     listener.listen()
     return listener
 
