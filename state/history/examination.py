@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from state.errors import HistoryError
 from state.history.inspection import open_for_reading, told_plainly
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, schema_files
 from state.history.places import beside, size
@@ -74,8 +75,14 @@ class Examination(NamedTuple):
 
 
 def examine(path: Path, depth: Depth) -> Examination:
-    """Look at the history at `path`. Raises HistoryError where it cannot even be opened."""
-    with told_plainly(path), closing(open_for_reading(path)) as connection:
+    """Look at the history at `path`. Raises HistoryError where there is no file."""
+    try:
+        opened = open_for_reading(path)
+    except HistoryError as error:
+        if not path.is_file():
+            raise
+        return Examination((Finding("opens", ok=False, detail=str(error)), *_files(path)), ())
+    with told_plainly(path), closing(opened) as connection:
         findings = [*_identity(connection), *_integrity(connection, depth), *_files(path)]
         if not findings[0].ok:
             return Examination(tuple(findings), ())

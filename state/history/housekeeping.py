@@ -87,4 +87,6 @@ def _pruning_policy(policy: HistoryPolicy, older_than: Seconds) -> HistoryPolicy
 
 def pruning_chores(policy: HistoryPolicy, older_than: Seconds, now_ms: int) -> tuple[Chore, ...]:
     """Return what deletes raw rows older than `older_than` at Unix time `now_ms`, in order: roll-ups come first."""
-    return chores(_pruning_policy(policy, older_than), now_ms)
+    every = chores(_pruning_policy(policy, older_than), now_ms)
+    # Counting leaves a small rest for the next round, and no row goes before it is counted.
+    return (*(chore for chore in every if not chore.deletes), *every)

@@ -97,7 +97,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             return _connected(path, "mode=ro")
         except sqlite3.OperationalError as error:
             # Somebody with more rights has taken the -shm file away. Without a log there is nobody who writes either.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or Path(f"{path}-wal").exists():
+            lacks_index = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+            if not lacks_index or Path(f"{path}-wal").exists():
                 raise
             return _connected(path, "mode=ro&immutable=1")
 

@@ -11,8 +11,8 @@ from typing import Final
 from state.durations import Seconds
 from state.errors import HistoryError
 from state.history.housekeeping import pruning_chores
-from state.history.migrations import open_history
-from state.history.places import size
+from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, open_history
+from state.history.places import is_ours, size
 from state.history.pruning import Pruned, Room
 from state.history.retention import SHRINK, Chore
 from state.history.troubles import told
@@ -46,8 +46,9 @@ def _alone(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise HistoryError(f"there is no history at {path}; name its file (--history)")
     try:
-        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as looking:
-            _insist_on_nobody_else(looking, path)
+        if is_ours(path, APPLICATION_ID, SCHEMA_VERSION):  # before anything of it is changed
+            with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as looking:
+                _insist_on_nobody_else(looking, path)
         with closing(open_history(path)) as connection:
             _insist_on_nobody_else(connection, path)
             yield connection

@@ -120,6 +120,8 @@ SHRINK: Final = Chore(
     script="BEGIN IMMEDIATE; PRAGMA incremental_vacuum(2048); COMMIT",
 )
 """Gives 8 MiB of unused pages back. Only a script steps through that pragma, which does a page of its work a step."""
+_FORGET: Final = Chore(("PRAGMA shrink_memory",), {})
+"""Pages that are kept in memory are read again once a minute: else damage to them on the disk would go unnoticed."""
 _COUNTED: Final = "AND id <= (SELECT last_id FROM rollup_mark WHERE source = '{source}')"
 # A restart must not forget a standing or a drain, however long ago it was taken, nor whether the last run ended. An
 # answer waits for its look however long that takes, and a verdict goes after its answer, which would wait again.
@@ -156,6 +158,7 @@ def chores(policy: HistoryPolicy, now_ms: int) -> tuple[Chore, ...]:
     )
     open_ms = (now_ms - _LATE_MS) // _HOUR_MS * _HOUR_MS
     return (
+        _FORGET,
         _rollup("attempt", (_count("attempt"), *_sketches(), _within(_SPEND, "attempt"))),
         _rollup("probe", (_count("probe"),)),
         _rollup("request", (_within(_SAVING, "request"),)),

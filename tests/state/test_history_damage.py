@@ -30,6 +30,12 @@ def overwrite(path: Path, start: int, end: int | None = None) -> None:
             file.truncate()
 
 
+async def quiet(at_work: Recording) -> None:
+    """Wait until the recorder is in no transaction."""
+    while at_work.recorder._house.under_way:
+        await at_work.flush()
+
+
 async def until_set_aside(at_work: Recording) -> Path:
     """Write until the recorder gives the file up; return where it is then."""
     while at_work.state.aside is None:
@@ -68,9 +74,11 @@ def test_a_file_that_is_damaged_while_it_is_written_is_set_aside_with_its_log(pa
         async with recording(path) as at_work:
             at_work.post(attempt(1.0), attempt(2.0))
             assert await at_work.flush()
+            await quiet(at_work)
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             overwrite(path, 100)
+            await at_work.recorder._file._opened.execute("PRAGMA shrink_memory")
             aside = await until_set_aside(at_work)
             assert at_work.state.ok
             assert aside.stat().st_size > 0
@@ -89,6 +97,7 @@ def test_a_file_that_is_emptied_while_it_is_written_is_begun_anew(path: Path) ->
         async with recording(path) as at_work:
             at_work.post(attempt(1.0))
             assert await at_work.flush()
+            await quiet(at_work)
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             overwrite(path, 0, 0)
