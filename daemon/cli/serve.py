@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> Exit:
         notifier.failed(failure_line(str(failure)), _errno_of(failure))
         notifier.flush()
         raise
+    finally:
+        notifier.close()
     return Exit.FINE
 
 
