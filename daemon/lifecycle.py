@@ -17,6 +17,7 @@ import structlog
 
 from daemon.assembly import Assembly, Past
 from daemon.config.configuration import Configuration
+from daemon.doors.guard.descriptors import raise_limit
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
@@ -96,7 +97,9 @@ async def _live(
         for actor in assembly.actors:
             tasks.start_soon(actor.run, name=type(actor).__name__)
         view = await assembly.desk.view()
-        servers = Servers(listeners, assembly.front, configuration.daemon.max_body)
+        servers = Servers(listeners, assembly.front, raise_limit(configuration.daemon.doors), assembly.metrics)
+        assembly.metrics.watch_connections(lambda: servers.keeper.connections)
+        tasks.start_soon(servers.keeper.run)
         await servers.open()
         notifier.ready(_status_line(view.snapshot))
         _log.info("ready", socket=listeners.path, listen=listeners.addresses, targets=len(configuration.policies))
