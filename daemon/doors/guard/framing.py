@@ -34,7 +34,7 @@ def framing_problem(version: HttpVersion, target: str, headers: CIMultiDictProxy
             return "Transfer-Encoding means nothing in HTTP/1.0."
         if coding.lower() != "chunked":
             return "The only Transfer-Encoding that is understood here is chunked, alone."
-    if any(name in headers for name in _LOOKALIKES):
+    if _LOOKALIKES[0] in headers or _LOOKALIKES[1] in headers:
         return "A header's name looks like that of a length, with an underscore."
     if target[:1] != "/" and _misdirected(target, headers.get(hdrs.HOST, "")):
         return "The request's target is another host's than its Host header's."
