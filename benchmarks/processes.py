@@ -136,7 +136,10 @@ def free_port() -> int:
 
 
 class UnixConnection(http.client.HTTPConnection):
+    """HTTP over the Unix socket at a path."""
+
     def __init__(self, path: Path) -> None:
+        """Connect when first used."""
         super().__init__("localhost", timeout=10)
         self._path = str(path)
 

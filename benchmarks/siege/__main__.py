@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.processes import BenchmarkError, Cores, Process, exchange, free_port, until
+from benchmarks.processes import BenchmarkError, Cores, Process, free_port, until
 from benchmarks.siege.attacks import ATTACKS
 from benchmarks.siege.visitors import Visits, visit
 from benchmarks.systems import FAIRLEAD
@@ -33,14 +33,16 @@ _CONFIG: Final = """\
 version = 1
 
 [providers.lab]
-dialect = "simulated"
+dialect = "openai"
+base_url = "http://127.0.0.1:{port}/v1"
 models = ["m"]
-probe = { kind = "none" }
+probe = {{ kind = "none" }}
 
 [providers.prey]
-dialect = "simulated"
+dialect = "openai"
+base_url = "http://127.0.0.1:{port}/v1"
 models = ["m", "long"]
-probe = { kind = "none" }
+probe = {{ kind = "none" }}
 
 [workloads.lab]
 targets = ["lab/m"]
@@ -49,11 +51,7 @@ default = true
 [workloads.prey]
 targets = ["prey/m", "prey/long"]
 """
-_BEHAVIOUR: Final = {
-    ("lab", "m"): {"latency_ms": 1, "spread": 0, "tokens": 4, "tokens_per_second": 100_000},
-    ("prey", "m"): {"latency_ms": 1, "spread": 0, "tokens": 4, "tokens_per_second": 100_000},
-    ("prey", "long"): {"latency_ms": 1, "spread": 0, "tokens": 100_000, "tokens_per_second": 1_000_000},
-}
+_MODELS: Final = ("m:latency=1ms,spread=0,tokens=4,tps=100000", "long:latency=1ms,tokens=100000,tps=1000000")
 
 
 class Phase(msgspec.Struct):
@@ -92,16 +90,18 @@ class Siege:
         self._socket = folder / "d.sock"
         self._port = free_port()
         config = folder / "fairlead.toml"
-        config.write_text(_CONFIG, encoding="ascii")
+        provider = free_port()
+        config.write_text(_CONFIG.format(port=provider), encoding="ascii")
+        models = [word for model in _MODELS for word in ("--model", model)]
+        simulated = [sys.executable, "-m", "probes.simulated", "--listen", f"127.0.0.1:{provider}", *models]
+        self.provider = Process(simulated, folder / "provider.log", cores.rest)
         places = ["--socket", self._socket, "--listen", f"127.0.0.1:{self._port}", "--history", folder / "h.sqlite"]
         self.process = Process([FAIRLEAD, "serve", "--config", config, *places], folder / "log", cores.system)
 
     def begin(self) -> None:
-        """Wait until it answers, and let its providers be quick."""
+        """Wait until it and its provider answer."""
         until(self.process, self._socket, "/healthz")
-        for (provider, model), behaviour in _BEHAVIOUR.items():
-            simulated = self._folder / f"simulated-{provider}.sock"
-            exchange(simulated, "PUT", f"/simulated/models/{model}", json.dumps(behaviour).encode())
+        self.provider.wait_for("listening on")
         visit(self._socket, self._port, 2)
 
     def quiet(self) -> dict[str, Visits]:
@@ -164,11 +164,13 @@ def main() -> int:
     names = asked.attacks or list(ATTACKS)
     phases = {name: Phase({"tcp": [], "unix": []}, {"tcp": [], "unix": []}) for name in names}
     print(f"  {'':<6}{'':<37}{'TCP p99 ms':>15}{'socket p99 ms':>15}{'':>7}{'MB':>7}")
-    print(f"  {'':<6}{'attack':<37}{'quiet':>7}{'under':>8}{'quiet':>7}{'under':>8}{'ratio':>7}{'most':>7}  attackers got")
+    print(
+        f"  {'':<6}{'attack':<37}{'quiet':>7}{'under':>8}{'quiet':>7}{'under':>8}{'ratio':>7}{'most':>7}  attackers got"
+    )
     try:
         with tempfile.TemporaryDirectory(prefix="fairlead-siege-") as folder:
             siege = Siege(Path(folder), Cores.split(), asked.seconds)
-            with siege.process:
+            with siege.provider, siege.process:
                 siege.begin()
                 for name in names:
                     for _ in range(asked.rounds):

@@ -21,8 +21,6 @@ _NICE: Final = 10
 """The attackers' CPU is not the daemon's to answer for."""
 _RAMP_S: Final = 2.0
 """All are there after so long."""
-_REST_S: Final = 0.02
-"""One that was refused tries again after so long."""
 
 
 async def _attack(attack: Attack, connects: list[Connect], seconds: float, tally: Tally) -> None:
@@ -43,7 +41,7 @@ async def _again(attack: Attack, connect: Connect, tally: Tally) -> None:
             pipe = await connect()
         except OSError as error:
             tally[f"not connected: {type(error).__name__}"] += 1
-            await asyncio.sleep(_REST_S)
+            await asyncio.sleep(attack.rest_s)
             continue
         tally["connected"] += 1
         try:
@@ -53,7 +51,7 @@ async def _again(attack: Attack, connect: Connect, tally: Tally) -> None:
         finally:
             with contextlib.suppress(OSError, RuntimeError):
                 pipe[1].transport.abort()
-        await asyncio.sleep(_REST_S)
+        await asyncio.sleep(attack.rest_s)
 
 
 def main() -> int:

@@ -32,6 +32,8 @@ class Attack(NamedTuple):
     at_once: int
     """How many connections."""
     doors: tuple[str, ...] = ("tcp", "unix")
+    rest_s: float = 0.02
+    """One that is refused, or has had its answer, tries again after so long."""
 
 
 async def _answer(pipe: Pipe, tally: Tally) -> bytes:
@@ -180,7 +182,7 @@ async def reset(pipe: Pipe, tally: Tally) -> None:
 ATTACKS: Final = {
     "slowloris": Attack("Slowloris: headers a byte at a time", slowloris, 2000),
     "slow-bodies": Attack("bodies a byte at a time", slow_body, 1000),
-    "half-open": Attack("10,000 silent connections", half_open, 10_000),
+    "half-open": Attack("10,000 silent connections", half_open, 10_000, rest_s=5),
     "gigabyte": Attack("bodies of 1 GB, with their length", gigabyte, 4),
     "gigabyte-chunked": Attack("bodies of 1 GB, in chunks", gigabyte_chunked, 4),
     "just-small-enough": Attack("64 bodies of 16 MiB, all but a byte", just_small_enough, 64),
@@ -191,6 +193,6 @@ ATTACKS: Final = {
     "unread-streams": Attack("streams that nobody reads", unread_stream, 50),
     "unread-answers": Attack("answers that nobody reads", unread_answer, 50),
     "bombs": Attack("1 GB compressed to 1 MB", compressed_bomb, 4),
-    "hoarding": Attack("5,000 idle keep-alive connections", hoarding, 5000),
+    "hoarding": Attack("5,000 idle keep-alive connections", hoarding, 5000, rest_s=5),
     "resets": Attack("requests that are reset", reset, 8),
 }

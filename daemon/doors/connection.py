@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+import anyio
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
@@ -99,6 +100,11 @@ class Connection(web.RequestHandler):
     def stop_reading(self) -> None:
         """Read nothing more, and take no request after the one under way."""
         self._ending = True
+
+    @property
+    def unpacking(self) -> anyio.CapacityLimiter:
+        """Whose turn it is to unpack a large body."""
+        return self._line.keeper.unpacking
 
     def hold(self, size: int) -> None:
         """Hold `size` bytes more of a body. Raises what the server answers where there is no room."""

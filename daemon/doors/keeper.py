@@ -25,6 +25,8 @@ _AT_ONCE: Final = 200
 """Connections are looked at so many at a time, some 0.2 ms; between them the loop serves."""
 _LINGER_S: Final = 5.0
 """How long what a client still sends is swallowed after its refusal, so that it can read that, as in nginx."""
+_APPETITE: Final = 32 * 2**20
+"""How much of what nobody wants is read between two sweeps, from all together: some 10 ms of work."""
 _SAY_EVERY_S: Final = 10.0
 _HURRY_S: Final = Seconds(5)
 """What a body may lag behind once the daemon ends."""
@@ -47,6 +49,10 @@ class Tended(Guest, Protocol):
         """End it where patience is over; return how many bytes of an answer wait for its client to read."""
         ...
 
+    def resume(self) -> None:
+        """Read on, after having had to wait."""
+        ...
+
     def abort(self) -> None:
         """Be done with it at once."""
         ...
@@ -59,10 +65,13 @@ class Doorkeeper:
         """Keep `policy`."""
         self.policy = policy
         self.clock = clock
+        self.unpacking = anyio.CapacityLimiter(1)
         self.larder = Larder(policy.buffered)
         self._counts = counts
         self._roll: Roll[Tended] = Roll(policy)
         self._parting: dict[Tended, None] = {}
+        self._sated: dict[Tended, None] = {}
+        self._appetite = _APPETITE
         self._unsaid: Counter[str] = Counter()
         self._said_at = -_SAY_EVERY_S
         self._work: anyio.Event | None = None
@@ -94,10 +103,19 @@ class Doorkeeper:
         self._parting[guest] = None
         return True
 
+    def swallow(self, guest: Tended, size: int) -> bool:
+        """Let `guest` send `size` bytes that nobody wants; return False where it is to wait: there are too many."""
+        self._appetite -= size
+        if self._appetite > 0:
+            return True
+        self._sated[guest] = None
+        return False
+
     def gone(self, guest: Tended) -> None:
         """Forget `guest`, whose connection is closed."""
         self._roll.leave(guest)
         self._parting.pop(guest, None)
+        self._sated.pop(guest, None)
 
     def hurry(self) -> None:
         """Have less patience with bodies from now on: the daemon ends."""
@@ -130,7 +148,14 @@ class Doorkeeper:
         now = self.clock()
         for guest in [one for one in self._parting if now - (one.parting_since or now) > _LINGER_S]:
             guest.abort()
+        self._digest()
         self._say(now)
+
+    def _digest(self) -> None:
+        self._appetite = _APPETITE
+        sated, self._sated = self._sated, {}
+        for guest in sated:
+            guest.resume()
 
     def _relieve(self, unread: list[tuple[int, Tended]]) -> None:
         """Hold no more of unread answers than of bodies: the largest go first."""

@@ -14,8 +14,6 @@ from daemon.faces.refusals import Refusal, RefusalKind
 
 __all__ = ["Line", "Speaker"]
 
-_SWALLOWED: Final = 64 * 2**20
-"""What a client may send after its refusal, such as the rest of a body, before it is cut off."""
 _REMEDIES: Final = {
     Reason.FULL: "daemon.max_connections are open, all of them busy",
     Reason.PEER_FULL: "daemon.max_connections_per_peer of yours are open, all of them busy",
@@ -46,14 +44,13 @@ class Speaker(Protocol):
 class Line(asyncio.Protocol):
     """One connection. Until its first byte it is all that there is; then it has a speaker, which takes its place."""
 
-    __slots__ = ("_keeper", "_make", "_speaker", "_swallowed", "parting_since", "peer", "since", "transport")
+    __slots__ = ("_keeper", "_make", "_speaker", "parting_since", "peer", "since", "transport")
 
     def __init__(self, keeper: Doorkeeper, make: Callable[[Line], Speaker]) -> None:
         """Belong to `keeper`; `make` gives what speaks."""
         self._keeper = keeper
         self._make = make
         self._speaker: Speaker | None = None
-        self._swallowed = 0
         self.parting_since: float | None = None
         self.peer = ""
         self.since = keeper.clock()
@@ -119,10 +116,14 @@ class Line(asyncio.Protocol):
                 self.transport.close()
 
     def swallow(self, size: int) -> None:
-        """Note `size` bytes that nobody wants."""
-        self._swallowed += size
-        if self._swallowed > _SWALLOWED:
-            self.abort()
+        """Note `size` bytes that nobody wants, and read no more where too many come."""
+        if not self._keeper.swallow(self, size):
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def abort(self) -> None:
         """Be done with it at once."""

@@ -17,6 +17,7 @@ from daemon.doors.guard.policy import DoorPolicy, Reason
 from daemon.doors.keeper import Counts, Doorkeeper
 from daemon.doors.line import Line
 from daemon.doors.listening import Listeners
+from daemon.doors.request import Request
 from daemon.doors.sockets import BACKLOG
 from daemon.faces.front import Front
 
@@ -51,6 +52,7 @@ class _Server(web.Server):
         self._settings = {
             "loop": self._loop,
             "access_log": None,
+            "auto_decompress": False,
             "keepalive_timeout": float(keeper.policy.idle_timeout),
             "logger": _bugs_only(),
         }
@@ -60,28 +62,6 @@ class _Server(web.Server):
 
     def _connection(self, line: Line) -> Connection:
         return Connection(self, self._mishap, line, **self._settings)
-
-
-class _Request(web.BaseRequest):
-    """A request whose body is read within the doorkeeper's bounds."""
-
-    async def read(self) -> bytes:
-        """Return the whole body. Raises HTTPRequestEntityTooLarge, or what the server answers where no room is."""
-        if self._read_bytes is None:
-            self._read_bytes = await self._whole()
-        return self._read_bytes
-
-    async def _whole(self) -> bytes:
-        connection = cast("Connection", self.protocol)
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await self._payload.readany():
-            size += len(piece)
-            if size > self._client_max_size:
-                raise web.HTTPRequestEntityTooLarge(self._client_max_size, size)
-            connection.hold(len(piece))
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class Servers:
@@ -140,7 +120,7 @@ class Servers:
         return answer
 
     def _request(self, *parts: Any) -> web.BaseRequest:
-        """Make a request as the server would, with our own limit on its body; the parts are the server's affair."""
-        make: Any = _Request
-        request: web.BaseRequest = make(*parts, parts[-1].get_loop(), client_max_size=self.keeper.policy.max_body)
+        """Make a request as the server would; the parts are the server's affair."""
+        make: Any = Request
+        request: Request = make(*parts, parts[-1].get_loop(), client_max_size=self.keeper.policy.max_body)
         return request
