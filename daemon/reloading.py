@@ -101,6 +101,7 @@ class Reload:
                 ("daemon.listen", configuration.daemon.listen != now.daemon.listen),
                 ("daemon.max_body", configuration.daemon.max_body != now.daemon.max_body),
                 ("daemon.log_level", configuration.daemon.log_level != now.daemon.log_level),
+                ("daemon.log_format", configuration.daemon.log_format != now.daemon.log_format),
                 ("history", configuration.history != now.history),
             )
             if differs

@@ -11,6 +11,8 @@ import os
 import sys
 from functools import partial
 
+import structlog
+
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.checks import parse_listen
 from daemon.config.configuration import Configuration
@@ -18,10 +20,14 @@ from daemon.config.load import demo_configuration, load
 from daemon.config.places import config_files, default_listen, history_file, runtime_folder, server_socket
 from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
-from daemon.logs import configure_logs
+from daemon.logs.configuring import Log, configure_logs
+from daemon.logs.foreign import listen_to_others
+from daemon.logs.shapes import asked_format
 from state.errors import ConfigError
 
 __all__ = ["configure", "run"]
+
+_log = structlog.get_logger("fairlead")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,15 +46,25 @@ def run(options: argparse.Namespace) -> Exit:
     read = demo_configuration if options.demo else partial(_load, options.config)
     try:
         configuration = placed_configuration(read(), places)
-        configure_logs(configuration.daemon.log_level)
-        for warning in configuration.warnings:
-            print(f"fairlead serve: warning: {warning}", file=sys.stderr)
+        _tell_of(configuration)
         live(configuration, places, lambda: placed_configuration(read(), places))
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
     except ListenError as error:
         raise VerbFailed(Exit.FAILED, str(error)) from error
     return Exit.FINE
+
+
+def _tell_of(configuration: Configuration) -> None:
+    """Set the log up, and begin it with what the configuration warns of."""
+    try:
+        asked = asked_format(os.environ, configuration.daemon.log_format)
+    except ValueError as error:
+        raise VerbFailed(Exit.USAGE, str(error)) from error
+    configure_logs(Log(level=configuration.daemon.log_level, format=asked), sys.stderr)
+    listen_to_others()
+    for warning in configuration.warnings:
+        _log.warning("configuration_warning", warning=warning)
 
 
 def _load(config: str | None) -> Configuration:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.config.settings import LogFormat
 from daemon.limits.caller import Caller
 from daemon.limits.policy import Limits
 from daemon.routing.policy import Routes, TargetPlace, Workload
@@ -30,6 +31,7 @@ class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = 16 * 2**20
     """Bytes of a request's body."""
     log_level: str = "info"
+    log_format: LogFormat = "auto"
 
 
 class ClientKey(msgspec.Struct, frozen=True, kw_only=True):

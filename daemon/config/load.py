@@ -75,6 +75,7 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
             drain_grace=settings.daemon.drain_grace,
             max_body=settings.daemon.max_body,
             log_level=settings.daemon.log_level,
+            log_format=settings.daemon.log_format,
         ),
         keys=tuple(client_key(name, each) for name, each in settings.keys.items()),
         history=settings.history,

@@ -23,11 +23,14 @@ __all__ = [
     "DaemonSettings",
     "FileSettings",
     "KeySettings",
+    "LogFormat",
     "ProviderSettings",
     "WorkloadSettings",
     "decode_special",
 ]
 
+LogFormat = Literal["auto", "journal", "json", "text"]
+"""How the log is written: `auto` is what fits whoever reads it."""
 _CENTURY_S = 36_525 * 86_400
 """Longer times would not fit into the history's milliseconds, and mean a slip of the key."""
 
@@ -55,6 +58,7 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     drain_grace: Seconds = Seconds(30)
     max_body: ByteSize = ByteSize(16 * 2**20)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "auto"
 
 
 class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
