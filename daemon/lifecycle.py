@@ -20,6 +20,7 @@ from daemon.config.configuration import Configuration
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
+from daemon.logs.configuring import tell_left_out
 from daemon.service.activation import inherited
 from daemon.service.notify import Notifier
 from daemon.simulation import Simulation, placed
@@ -165,6 +166,7 @@ async def _keep_posted(assembly: Assembly, notifier: Notifier) -> None:
         view = await assembly.desk.view()
         assembly.alarm.look(view.snapshot)
         assembly.till.publish()
+        tell_left_out()
         notifier.status(_status_line(view.snapshot))
         notifier.alive()
         await anyio.sleep(period)

@@ -12,6 +12,7 @@ from daemon.faces.callers import asker_of
 from daemon.faces.patience import said_by_sdk
 from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
+from daemon.faces.telling import say_refused
 from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
 from daemon.relay.envelope import EnvelopeProblem, read_envelope
@@ -162,6 +163,7 @@ def _deadline(text: str | None, arrived_at: float) -> float | Refusal:
 
 
 def _refused(refusal: Refusal, dialect: Dialect, request_id: str) -> web.Response:
+    say_refused(refusal, request_id)
     headers = {"x-request-id": request_id, "content-type": "application/json"} | refusal_headers(refusal)
     if dialect is Dialect.ANTHROPIC:
         headers["request-id"] = request_id

@@ -12,6 +12,7 @@ from aiohttp import web
 from daemon.control.face import ControlFace
 from daemon.faces.client import REQUEST_ID, ClientFace
 from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body
+from daemon.faces.telling import say_refused
 from daemon.faces.vitals import Vitals
 from daemon.relay.request_ids import new_request_id
 from probes.policy import Dialect
@@ -103,6 +104,7 @@ async def _nothing_here(request: web.BaseRequest) -> web.StreamResponse:
 
 
 def _refuse(request: web.BaseRequest, refusal: Refusal) -> web.Response:
+    say_refused(refusal, request.get(REQUEST_ID))
     if not request.path.startswith("/v1/"):
         return web.Response(status=refusal.status, body=problem_body(refusal), content_type="application/problem+json")
     anthropic = request.path.startswith("/v1/messages") or "anthropic-version" in request.headers

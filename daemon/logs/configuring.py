@@ -28,6 +28,7 @@ _log = structlog.get_logger("fairlead.log")
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _ALL: Final = FloodPolicy(most=sys.maxsize)
 _flood: Final = Flood(FloodPolicy(), time.monotonic)
+_journals: Final[list[JournalOutlet]] = []
 _Event = MutableMapping[str, Any]
 
 
@@ -61,8 +62,10 @@ def configure_logs(log: Log, stream: TextIO) -> Shape:
 
 
 def tell_left_out() -> None:
-    """Say what was left out of floods that are over. To be called now and then."""
+    """Say what was left out of floods that are over, and send on what a busy journal let wait. Now and then."""
     _say(*_flood.settled())
+    for journal in _journals:
+        journal.settle()
 
 
 def _say(*left_out: LeftOut) -> None:
@@ -108,6 +111,7 @@ def _factory(shape: Shape, log: Log, stream: TextIO) -> Any:
         prefixed = PrefixedOutlet(stderr)
         return lambda *_: prefixed
     outlet = JournalOutlet(JournalSocket(log.journal), stderr)
+    _journals[:] = [outlet]
     atexit.register(outlet.close)
     atexit.register(lambda: _say(*_flood.ended()))  # before the close: the last registered is called first
     return lambda *_: outlet

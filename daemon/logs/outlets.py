@@ -42,6 +42,11 @@ class StandardError:
         self._torn = b"\n" if written < len(line) else b""
         return written == len(line)
 
+    def close(self) -> None:
+        """Write nothing more; the descriptor stays open."""
+        if self._stream is not None:
+            self._stream.close()
+
 
 class PrefixedOutlet:
     """Tells entries as lines of standard error with their priority before them."""
@@ -57,6 +62,10 @@ class PrefixedOutlet:
         self._dropped = 0 if self._stderr.write(prefixed(entry.message, entry.priority)) else self._dropped + 1
 
     debug = info = warning = error = critical = msg
+
+    def close(self) -> None:
+        """Write nothing more."""
+        self._stderr.close()
 
 
 class JournalOutlet:
@@ -92,6 +101,7 @@ class JournalOutlet:
             self._journal.be_patient(_PATIENCE_S)
             self.settle()
         self._journal.close()
+        self._stderr.close()
 
     def _sent(self, entry: Entry) -> bool:
         """Return whether an entry need not wait any longer."""

@@ -14,7 +14,7 @@ from daemon.service.journald import field_name
 
 __all__ = ["Entry", "entry_of", "harmless", "values_of"]
 
-_TARGETS: Final = ("target", "from_target", "fallback", "hedge")
+_TARGETS: Final = ("target", "from_target", "fallback", "hedge", "of_target", "of_from_target", "of_fallback")
 """The fields that name a target which the event is about: each is found under FAIRLEAD_TARGET."""
 _NOT_FIELDS: Final = frozenset({"event", "level", "exception", "timestamp"})
 _CONTROLS: Final = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
