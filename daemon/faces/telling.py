@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from daemon.faces.refusals import Refusal, RefusalKind
+from state.faults import FAULT_RULES, Blame
 from state.history.rows import RequestRow
 
 __all__ = ["say_refused", "say_unanswered"]
@@ -25,8 +26,10 @@ _BY_POLICY: Final = frozenset(
     }
 )
 """What somebody has configured, and might look for. The rest is the client's own mistake, a matter for `debug`."""
-_TOLD_ELSEWHERE: Final = frozenset({RefusalKind.LIMITED, RefusalKind.BUDGET, RefusalKind.INTERNAL})
-"""By the event `limited`, with the limit's name, and by `request_failed`."""
+_TOLD_ELSEWHERE: Final = frozenset(
+    {RefusalKind.LIMITED, RefusalKind.BUDGET, RefusalKind.INTERNAL, RefusalKind.INVALID_CONFIGURATION}
+)
+"""By the events `limited`, with the limit's name, `request_failed` and `reload_refused`."""
 
 
 def say_refused(refusal: Refusal, request_id: str | None, workload: str | None = None) -> None:
@@ -37,8 +40,13 @@ def say_refused(refusal: Refusal, request_id: str | None, workload: str | None =
 
 
 def say_unanswered(row: RequestRow) -> None:
-    """Tell of a client's request that a target failed in the end: with an error, or in the middle of a stream."""
+    """Tell of a client's request that targets failed in the end, with an error or in the middle of a stream.
+
+    What the request itself is to blame for is the client's to read.
+    """
     if row.purpose != "client" or row.outcome not in {"failed", "cut"}:
+        return
+    if row.fault is not None and FAULT_RULES[row.fault].blame in {Blame.CALLER, Blame.POLICY}:
         return
     _log.warning(
         "unanswered",
