@@ -22,7 +22,7 @@ from daemon.logs.shapes import Shape, reader_of, shape_for
 from daemon.logs.tracebacks import told_exception
 from daemon.service.journald import SOCKET, JournalSocket
 
-__all__ = ["Log", "configure_logs", "tell_left_out"]
+__all__ = ["Log", "configure_logs", "end_log", "tell_left_out"]
 
 _log = structlog.get_logger("fairlead.log")
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -58,6 +58,7 @@ def configure_logs(log: Log, stream: TextIO) -> Shape:
         logger_factory=_factory(shape, log, stream),
         cache_logger_on_first_use=True,
     )
+    atexit.register(end_log)
     return shape
 
 
@@ -66,6 +67,13 @@ def tell_left_out() -> None:
     _say(*_flood.settled())
     for journal in _journals:
         journal.settle()
+
+
+def end_log() -> None:
+    """Say what was left out so far, and give the journal a moment for what waits. At the end, however it comes."""
+    _say(*_flood.ended())
+    while _journals:
+        _journals.pop().close()
 
 
 def _say(*left_out: LeftOut) -> None:
@@ -103,17 +111,13 @@ def _rendering(shape: Shape, stream: TextIO) -> list[Processor]:
 
 def _factory(shape: Shape, log: Log, stream: TextIO) -> Any:
     if shape in {Shape.JSON, Shape.TEXT}:
-        atexit.register(lambda: _say(*_flood.ended()))
         return structlog.WriteLoggerFactory(file=stream)
     stderr = StandardError(stream.fileno())
     if shape is Shape.PREFIXED:
-        atexit.register(lambda: _say(*_flood.ended()))
         prefixed = PrefixedOutlet(stderr)
         return lambda *_: prefixed
     outlet = JournalOutlet(JournalSocket(log.journal), stderr)
     _journals[:] = [outlet]
-    atexit.register(outlet.close)
-    atexit.register(lambda: _say(*_flood.ended()))  # before the close: the last registered is called first
     return lambda *_: outlet
 
 

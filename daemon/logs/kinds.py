@@ -102,6 +102,7 @@ _OF_ALERTS: Final = {
 _OF_THE_SERVICE: Final = {
     "ready": Kind("bb068494f2d34e50814f127d37899ebf", "fairlead is ready on {socket}", _NOTICE),
     "stopping": Kind("59ffc9967c84478b8f30d7e2deb6daa6", "fairlead is stopping: {signal}", _NOTICE),
+    "signal_ignored": Kind("6026823ca6c648e0ab8f0448a25b9ef1", "{signal} was ignored: {remedy}"),
     "crashed": Kind("2c7b62989242470fbb87335cd1232ddb", "fairlead met a mistake of its own and ends"),
     "actor_hung": Kind("acb86332c3fb471fba9b2260ccd97afe", "The {actor} hangs at {waits_at}", _CRITICAL),
     "listen_skipped": Kind("a0fe9e8266e74c7680404d566c49b060", "Not every address is listened on: {reason}"),
@@ -109,6 +110,7 @@ _OF_THE_SERVICE: Final = {
     "configuration_warning": Kind("e008a859eaec419e8faa3419c58dccf2", "The configuration: {warning}"),
     "reloaded": Kind("7b1aaa1aa09440f69ddd48d5064ca0ca", "A new configuration is in force, asked for by {by}", _NOTICE),
     "reload_refused": Kind("895cc269753a48b98302a5e37480fd3b", "The new configuration is refused, the old one stays"),
+    "keys_changed": Kind("a7afbecd0f0a46f2a589f90d6d751002", "Keys have changed", _NOTICE),
     "restart_needed": Kind("45fa7eec153e4b2882271d6856f9086a", "A restart is needed for what changed: {changed}"),
     "prober_not_told": Kind("cc981873ddcf4fd6a63640932c7114fe", "The prober has not heard of the reload: {remedy}"),
     "library_trouble": Kind("134ebcba2bdc405a8031d70cbc1d390f", "The library {library} says: {text}"),
@@ -118,6 +120,7 @@ _OF_THE_HISTORY: Final = {
     "history_unwritable": Kind("5d7f5ce5e8ee49fc807841f853198e9c", "The history is not written: {reason}"),
     "history_well": Kind("474cae9358bd40c0aa6ee9b11fd0e3bd", "The history is written again", _NOTICE),
     "history_set_aside": Kind("f0e641bd3492425d94a094b4149ac05e", "The history was damaged and is now {aside}"),
+    "history_not_flushed": Kind("ca5a8c947f6c4802a4117aabcbb3bca8", "The history was not written to its end"),
     "history_backed_up": Kind("0594dd7d7bab4d2c9a1fa3be1064196f", "The history was copied to {copy}", _NOTICE),
     "history_recalled": Kind("3ce3f41fce6241feafe64bae0e89cd69", "{outcomes} outcomes came back from the history"),
     "history_not_recalled": Kind("0c307a6501d14f15a24d8b858679f9ad", "Nothing came back from the history: {reason}"),
