@@ -18,7 +18,7 @@ __all__ = ["JournalOutlet", "PrefixedOutlet", "StandardError"]
 
 _WAITING: Final = 256
 """Entries that wait for a busy journal: a few hundred kilobytes at most."""
-_PATIENCE_S: Final = 0.3
+_PATIENCE_S: Final = 1.0
 """For what still waits at the end of the process."""
 
 

@@ -99,7 +99,7 @@ HEADERS = {
 def test_no_secret_and_no_text_reaches_the_log_or_the_history(
     tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Law: at `debug`, as values and as sentences, through every error: no key, header, prompt, answer, error's text."""
+    """Law: at `debug`, as values and as sentences, through every error: nothing of a request, an answer or a key."""
     monkeypatch.setenv("CANARY_KEY", f"{OURS}-in-the-environment")
     (tmp_path / "key").write_text(f"{OURS}-in-a-file")
     with loose_tongue(PROVIDERS) as port:
