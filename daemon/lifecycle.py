@@ -21,6 +21,7 @@ from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
 from daemon.ending import Farewell, end, leave_threads
+from daemon.logs.configuring import tell_left_out
 from daemon.recalling import recalled
 from daemon.service.activation import inherited
 from daemon.service.board import StatusBoard
@@ -163,4 +164,5 @@ async def _look_around(assembly: Assembly) -> None:
     while True:
         assembly.alarm.look((await assembly.desk.view()).snapshot)
         assembly.till.publish()
+        tell_left_out()
         await anyio.sleep(_LOOK_S)

@@ -12,6 +12,8 @@ import os
 import sys
 from functools import partial
 
+import structlog
+
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.access import insist_on_keys, parse_listen
 from daemon.config.configuration import Configuration
@@ -19,7 +21,9 @@ from daemon.config.load import demo_configuration, load
 from daemon.config.places import config_files, default_listen, history_file, runtime_folder, server_socket
 from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
-from daemon.logs import configure_logs
+from daemon.logs.configuring import Log, configure_logs
+from daemon.logs.foreign import listen_to_others
+from daemon.logs.shapes import asked_format
 from daemon.service.notify import Notifier
 from daemon.service.secrecy import keep_memory_private, may_be_read
 from daemon.service.status_line import failure_line
@@ -27,6 +31,8 @@ from daemon.service.streams import open_standard_streams
 from state.errors import ConfigError
 
 __all__ = ["configure", "run"]
+
+_log = structlog.get_logger("fairlead")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,9 +67,7 @@ def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
         keep_memory_private()
     try:
         configuration = _placed(read(), places)
-        configure_logs(configuration.daemon.log_level, sys.stderr)
-        for warning in configuration.warnings:
-            print(f"fairlead serve: warning: {warning}", file=sys.stderr)
+        _tell_of(configuration)
         live(configuration, places, lambda: _placed(read(), places), notifier)
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
@@ -81,6 +85,18 @@ def _errno_of(failure: VerbFailed) -> int:
 
 def _placed(configuration: Configuration, places: Places) -> Configuration:
     return placed_configuration(insist_on_keys(configuration, places.listen or ()), places)
+
+
+def _tell_of(configuration: Configuration) -> None:
+    """Set the log up, and begin it with what the configuration warns of."""
+    try:
+        asked = asked_format(os.environ, configuration.daemon.log_format)
+    except ValueError as error:
+        raise VerbFailed(Exit.USAGE, str(error)) from error
+    configure_logs(Log(level=configuration.daemon.log_level, format=asked), sys.stderr)
+    listen_to_others()
+    for warning in configuration.warnings:
+        _log.warning("configuration_warning", warning=warning)
 
 
 def _load(config: str | None) -> Configuration:
