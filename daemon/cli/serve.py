@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from functools import partial
+from typing import Final
 
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.checks import parse_listen
@@ -19,9 +21,14 @@ from daemon.config.places import config_files, default_listen, history_file, run
 from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
 from daemon.logs import configure_logs
+from daemon.service.notify import Notifier
 from state.errors import ConfigError
 
 __all__ = ["configure", "run"]
+
+_HOLD_BACK_S: Final = 2.0
+"""How long a start that cannot succeed takes to fail under systemd, which starts the daemon again 0.2 s later, as is
+right after a crash. Its own delay cannot tell the two apart before version 254, and no delay grows before that either."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +52,20 @@ def run(options: argparse.Namespace) -> Exit:
             print(f"fairlead serve: warning: {warning}", file=sys.stderr)
         live(configuration, places, lambda: placed_configuration(read(), places))
     except ConfigError as error:
-        raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
+        return _refuse(VerbFailed(Exit.INVALID_CONFIGURATION, str(error)))
     except ListenError as error:
-        raise VerbFailed(Exit.FAILED, str(error)) from error
+        return _refuse(VerbFailed(Exit.FAILED, str(error)))
     return Exit.FINE
+
+
+def _refuse(failure: VerbFailed) -> Exit:
+    """Say at once why there is no start, and under systemd let it wait before it tries again."""
+    if "NOTIFY_SOCKET" not in os.environ:
+        raise failure
+    print(f"fairlead serve: {failure}", file=sys.stderr, flush=True)
+    Notifier(os.environ).status(str(failure).partition("\n")[0])
+    time.sleep(_HOLD_BACK_S)
+    return failure.exit
 
 
 def _load(config: str | None) -> Configuration:

@@ -132,7 +132,7 @@ def _main(folder: str, lower: str, *binds: str) -> None:
     _loopback_up()
     _enter(root)
     environ = {"container": "fairlead-box", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TERM": "dumb"}
-    words = ["systemd", "--system", "--unit=box.target", "--show-status=no", "--log-target=console"]
+    words = ["systemd", "--system", "--unit=box.target", "--show-status=no", "--log-target=journal"]
     os.execve("/usr/lib/systemd/systemd", words, environ)  # noqa: S606 - this is what it is for
 
 

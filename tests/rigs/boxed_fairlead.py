@@ -42,6 +42,7 @@ def environment(folder: Path) -> tuple[str, ...]:
     home = "/usr/bin" if here else f"{_OTHER_PYTHON}/bin"
     packages = folder / "lib" / _PYTHON / "site-packages"
     _copy_packages(packages)
+    folder.chmod(0o755)
     (folder / "bin").mkdir()
     (folder / "bin/python3").symlink_to(f"{home}/{_PYTHON}")
     (folder / "pyvenv.cfg").write_text(f"home = {home}\ninclude-system-site-packages = false\n")
@@ -63,7 +64,7 @@ def _copy_packages(packages: Path) -> None:
         shutil.copytree(ROOT / package, packages / package)
     compiling = [sys.executable, "-m", "compileall", "-q", *(str(packages / package) for package in PACKAGES)]
     subprocess.run(compiling, check=True)
-    for place, _, files in os.walk(packages):
+    for place, _, files in os.walk(packages):  # as install(1) leaves files, whatever the umask of the checkout was
         Path(place).chmod(0o755)
         for file in files:
             (Path(place) / file).chmod(0o644)
