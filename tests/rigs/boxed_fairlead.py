@@ -85,7 +85,7 @@ def installed(box: Box) -> None:
         _put(unit, etc / "systemd/user" / unit.name)
     _put(ROOT / "systemd/fairlead.tmpfiles", etc / "tmpfiles.d/fairlead.conf")
     if box.path(f"{_OTHER_PYTHON}/bin").exists():
-        allow = f"[Service]\nExecPaths={_OTHER_PYTHON}\n"
+        allow = f"[Service]\nExecPaths={_OTHER_PYTHON}\nBindReadOnlyPaths={_OTHER_PYTHON}\n"
         for unit in ("fairlead.service", "fairlead@.service"):
             box.write(f"/etc/systemd/system/{unit}.d/python.conf", allow)
     box.write("/etc/sysusers.d/people.conf", _USERS)
