@@ -7,6 +7,7 @@ Without --config: $FAIRLEAD_CONFIG, else the user's $XDG_CONFIG_HOME/fairlead/fa
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -22,13 +23,16 @@ from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
 from daemon.logs import configure_logs
 from daemon.service.notify import Notifier
+from daemon.service.secrecy import keep_memory_private, may_be_read
+from daemon.service.status_line import failure_line
+from daemon.service.streams import open_standard_streams
 from state.errors import ConfigError
 
 __all__ = ["configure", "run"]
 
 _HOLD_BACK_S: Final = 2.0
 """How long a start that cannot succeed takes to fail under systemd, which starts the daemon again 0.2 s later, as is
-right after a crash. Its own delay cannot tell the two apart before version 254, and no delay grows before that either."""
+right after a crash. Its own delay cannot tell the two apart, and does not grow before version 254."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,29 +47,49 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Run until told to end."""
-    places = _places(options)
-    read = demo_configuration if options.demo else partial(_load, options.config)
+    open_standard_streams()
+    notifier = Notifier(os.environ)
     try:
-        configuration = placed_configuration(read(), places)
-        configure_logs(configuration.daemon.log_level)
-        for warning in configuration.warnings:
-            print(f"fairlead serve: warning: {warning}", file=sys.stderr)
-        live(configuration, places, lambda: placed_configuration(read(), places))
-    except ConfigError as error:
-        return _refuse(VerbFailed(Exit.INVALID_CONFIGURATION, str(error)))
-    except ListenError as error:
-        return _refuse(VerbFailed(Exit.FAILED, str(error)))
+        _serve(options, notifier)
+    except VerbFailed as failure:
+        notifier.failed(failure_line(str(failure)), _errno_of(failure))
+        notifier.flush()
+        if "NOTIFY_SOCKET" not in os.environ:
+            raise
+        return _hold_back(failure)
     return Exit.FINE
 
 
-def _refuse(failure: VerbFailed) -> Exit:
-    """Say at once why there is no start, and under systemd let it wait before it tries again."""
-    if "NOTIFY_SOCKET" not in os.environ:
-        raise failure
+def _hold_back(failure: VerbFailed) -> Exit:
+    """Say at once why there is no start, and let systemd wait before it tries again."""
     print(f"fairlead serve: {failure}", file=sys.stderr, flush=True)
-    Notifier(os.environ).status(str(failure).partition("\n")[0])
     time.sleep(_HOLD_BACK_S)
     return failure.exit
+
+
+def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
+    places = _places(options)
+    read = demo_configuration if options.demo else partial(_load, options.config)
+    if not may_be_read(os.environ):
+        keep_memory_private()
+    try:
+        configuration = placed_configuration(read(), places)
+        configure_logs(configuration.daemon.log_level, sys.stderr)
+        for warning in configuration.warnings:
+            print(f"fairlead serve: warning: {warning}", file=sys.stderr)
+        live(configuration, places, lambda: placed_configuration(read(), places), notifier)
+    except ConfigError as error:
+        raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
+    except ListenError as error:
+        raise VerbFailed(Exit.FAILED, str(error)) from error
+
+
+def _errno_of(failure: VerbFailed) -> int:
+    """Return what the system said, as errno(3) has it; 0 where it said nothing."""
+    error: BaseException | None = failure
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return errno.EINVAL if failure.exit is Exit.INVALID_CONFIGURATION else getattr(error, "errno", None) or 0
 
 
 def _load(config: str | None) -> Configuration:
