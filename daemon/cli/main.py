@@ -37,6 +37,7 @@ _VERBS: Final = {
     "mock-fault": _Verb("mock_fault", "let the next requests of a workload see a fault, to rehearse its fallbacks"),
     "sql": _Verb("sql", "read the history with SQL"),
     "reload": _Verb("reload", "validate and swap the daemon's configuration"),
+    "keys": _Verb("keys", "the keys by which clients over TCP are known: add, list, revoke"),
     "config": _Verb("config", "write a start file, or print the file's JSON Schema"),
     "version": _Verb("version", "print the version"),
 }

@@ -13,6 +13,7 @@ KNOWS_ASYNCIO = {
     "probes/wire/protocol.py": "a Protocol: bytes come by callback, without a task and a queue per connection",
 }
 READS_THE_WALL_CLOCK = {
+    "daemon/cli/keys.py": "a key says when it was made, for people",
     "daemon/assembly.py": "the composition root hands the wall clock to the recorder and the relay",
     "daemon/recalling.py": "a restart maps the history's wall-clock times onto its own clock, once",
 }
@@ -24,6 +25,7 @@ WALL_CLOCKS = {
     "time.time_ns",
 }
 USES_A_THREAD = {
+    "daemon/access/names.py": "names are looked up in a directory service, which may take seconds",
     "daemon/control/eventing.py": "events are read from the history, which is on a disk",
     "daemon/control/explaining.py": "a request's story is read from the history, which is on a disk",
     "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
