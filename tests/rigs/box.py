@@ -1,6 +1,6 @@
 """A box: the real systemd, booted as the first process of namespaces of its own, over a root that it cannot change.
 
-It takes root, a cgroup2 mount and the packages systemd and util-linux; a quarter of a second; and leaves nothing behind.
+It takes root, a cgroup2 mount, the packages systemd and util-linux, and a quarter of a second; it leaves nothing behind.
 `why_not` says what is missing. `FAIRLEAD_BOX_ROOT` names another root than this machine's, such as one of debootstrap.
 """
 

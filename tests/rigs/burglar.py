@@ -1,7 +1,7 @@
 """A daemon that first tries, in the very process that will serve, whatever an intruder in it would; then it serves.
 
-Run in the unit's place of `fairlead serve`. What became of each attempt is in $STATE_DIRECTORY/attempts.json: the name of
-the error that it met, or `done`. It stands alone and needs nothing but the standard library.
+Run in the place of `fairlead serve`. What became of each attempt is in $STATE_DIRECTORY/attempts.json: the name of the
+error that it met, or `done`. It stands alone and needs nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 _C = ctypes.CDLL(None, use_errno=True)
@@ -24,6 +25,8 @@ _PTRACE_TRACEME, _PTRACE_ATTACH = 0, 16
 _NEW_USER = 0x10000000
 _CALLS = {"x86_64": {"bpf": 321, "add_key": 248}, "aarch64": {"bpf": 280, "add_key": 217}}
 _IO_URING_SETUP = 425
+_WRITABLE = ("/var/lib/fairlead", "/run/fairlead-daemon", "/tmp", "/var/tmp", "/dev/shm")
+"""What is meant to be writable."""
 
 
 def _call(returned: int) -> None:
@@ -53,30 +56,26 @@ def _run_from(folder: str) -> None:
 
 
 def _run_from_its_own_folders() -> None:
-    for folder in (os.environ["STATE_DIRECTORY"], os.environ["RUNTIME_DIRECTORY"], "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108
-        if attempt(lambda folder=folder: _run_from(folder)) == "done":  # type: ignore[misc]
-            return
-    raise PermissionError(errno.EACCES, "from none")
+    if not any(attempt(partial(_run_from, folder)) == "done" for folder in _WRITABLE):
+        raise PermissionError(errno.EACCES, "from none")
 
 
 def _find_a_writable_mount() -> None:
     """Look where a mistake in permissions would be all that an intruder needs."""
-    own = ("/var/lib/fairlead", "/run/fairlead-daemon", "/tmp", "/var/tmp", "/dev", "/proc")
-    lines = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    places = [line[4] for line in lines if line[5].startswith("rw") and not line[4].startswith(own)]
-    if not (found := [place for place in places if _is_seen(place)]):
+    mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    found = [place for place in mounts if not place.startswith((*_WRITABLE, "/dev", "/proc")) and not _read_only(place)]
+    if not found:
         raise PermissionError(errno.EROFS, "there is none")
     sys.stderr.write(f"writable mounts: {found}\n")
 
 
-def _is_seen(place: str) -> bool:
-    """Return whether a mount is not hidden below another one."""
-    return not os.statvfs(place).f_flag & os.ST_RDONLY
+def _read_only(place: str) -> int:
+    return os.statvfs(place).f_flag & os.ST_RDONLY
 
 
 def _processes_of_others() -> None:
-    others = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and entry.name != str(os.getpid())]
-    if not others:
+    seen = {entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    if seen == {str(os.getpid())}:
         raise PermissionError(errno.EPERM, "none is seen")
 
 
@@ -102,7 +101,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "trace a process": lambda: _call(_C.ptrace(_PTRACE_ATTACH, 1, None, None)),
     "let itself be traced": lambda: _call(_C.ptrace(_PTRACE_TRACEME, 0, None, None)),
     "make a user namespace": lambda: _call(_C.unshare(_NEW_USER)),
-    "mount": lambda: _call(_C.mount(b"none", b"/tmp", b"tmpfs", ctypes.c_ulong(0), None)),  # noqa: S108 - not to be
+    "mount": lambda: _call(_C.mount(b"none", b"/tmp", b"tmpfs", ctypes.c_ulong(0), None)),
     "run a shell": lambda: subprocess.run(["/bin/sh", "-c", "true"], check=True),
     "run a program of its own": _run_from_its_own_folders,
     "find another writable mount": _find_a_writable_mount,

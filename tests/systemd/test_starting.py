@@ -26,10 +26,10 @@ def test_the_first_request_starts_the_service_and_is_answered(service: Service) 
 def test_systemctl_status_shows_a_line_worth_reading(service: Service) -> None:
     """Law: how many targets are well, and which is not."""
     service.start()
-    assert 'Status: "2/2 targets' in service.systemctl("status", "fairlead")
-    service.simulate("one", outage="refuse")
+    service.simulate("one", outage="refuse", latency_ms=5)
+    service.simulate("two", latency_ms=5)
     service.box.until(lambda: service.chat().status == 200 and "one/m cooling" in service.show("StatusText"), "cooling")
-    assert service.show("StatusText").startswith("1/2 targets")
+    assert 'Status: "1/2 targets healthy, one/m cooling ' in service.systemctl("status", "fairlead")
 
 
 def test_it_is_ready_only_when_it_answers(service: Service) -> None:

@@ -37,7 +37,7 @@ def standing(service: Service) -> str:
 
 
 def test_a_restart_fails_no_request(busy: Service) -> None:
-    """Law: what is under way is finished, what comes meanwhile waits in the socket; no retry of the client's is needed."""
+    """Law: what is under way is finished, what comes meanwhile waits in the socket; no client has to try again."""
     with under_load(busy.socket) as load:
         for _ in range(2):
             busy.systemctl("restart", "fairlead.service")

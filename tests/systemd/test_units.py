@@ -53,7 +53,7 @@ def units(tmp_path: Path) -> Path:
 
 
 @needs_analyze
-@pytest.mark.parametrize("name", sorted(unit.name for unit in UNITS.glob("*.so*")) + ["fairlead.service"])
+@pytest.mark.parametrize("name", sorted(unit.name for unit in UNITS.glob("*.s[eo]*[et]")))
 def test_systemd_understands_every_line(units: Path, name: str) -> None:
     """Law: `systemd-analyze verify` has nothing to say, not even on stderr."""
     assert _analyze("verify", "--man=no", str(units / name.replace("@", "@staging"))) == ""
@@ -102,15 +102,13 @@ def test_every_directive_that_is_left_open_has_its_reason() -> None:
 
 def test_an_instance_is_the_service_but_for_what_makes_it_one() -> None:
     """Law: nobody hardens the one and forgets the other."""
-    service = [(name, value.replace("fairlead-daemon", "fairlead")) for name, value in _settings(UNITS / "fairlead.service")]
     instance = [one for one in _settings(UNITS / "fairlead@.service") if one[0] != "Environment"]
-    assert [(name, _without_instance(value)) for name, value in instance] == service
+    assert [*map(_general, instance)] == [*map(_general, _settings(UNITS / "fairlead.service"))]
 
 
-def _without_instance(value: str) -> str:
-    for words in (" (%i)", "-instances/%i", "-%i", "@%i"):
-        value = value.replace(words, "")
-    return value
+def _general(setting: tuple[str, str]) -> tuple[str, str]:
+    name, value = setting
+    return name, re.sub(r" \(%i\)|-instances/%i|-%i|@%i|-daemon", "", value)
 
 
 def test_no_unit_keeps_a_secret_in_its_environment() -> None:
