@@ -1,6 +1,6 @@
 """A box: the real systemd, booted as the first process of namespaces of its own, over a root that it cannot change.
 
-It takes root, a cgroup2 mount, the packages systemd and util-linux, and a quarter of a second; it leaves nothing behind.
+It takes root, a cgroup2 mount, the packages systemd and util-linux, a quarter of a second, and leaves nothing behind.
 `why_not` says what is missing. `FAIRLEAD_BOX_ROOT` names another root than this machine's, such as one of debootstrap.
 """
 
@@ -18,7 +18,7 @@ from typing import Final
 __all__ = ["Box", "why_not"]
 
 _BOOT_S: Final = 30.0
-_TOOLS: Final = ("unshare", "nsenter", "setpriv", "systemctl")
+_TOOLS: Final = ("unshare", "nsenter", "setpriv", "systemctl", "sqlite3", "curl")
 _ROOT: Final = Path(__file__).with_name("box_root.py")
 _NAMESPACES: Final = ("--mount", "--uts", "--ipc", "--net", "--cgroup", "--pid")
 
@@ -30,8 +30,9 @@ def why_not() -> str:
     if _cgroup2() is None:
         return "booting a systemd takes cgroup v2, and none is mounted"
     if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
-        return f"booting a systemd takes the packages systemd and util-linux: {', '.join(missing)} not found"
-    tried = subprocess.run(["unshare", *_NAMESPACES, "--fork", "true"], capture_output=True, text=True, check=False)
+        return f"booting a systemd takes systemd, util-linux, sqlite3 and curl: {', '.join(missing)} not found"
+    trial = ["unshare", *_NAMESPACES, "--fork", "true"]
+    tried = subprocess.run(trial, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     return tried.stderr and f"namespaces cannot be made here: {tried.stderr.strip()}"
 
 
@@ -65,8 +66,9 @@ class Box:
         inner = [sys.executable, "-I", "-S", str(_ROOT), str(self._folder), lower_root(), *self._binds]
         alone = ["unshare", *_NAMESPACES, "--fork", "--propagation", "private", "--kill-child=SIGKILL"]
         with self._console.open("wb") as console:
-            self._unshare = subprocess.Popen(
-                ["sh", "-c", enter, "sh", *alone, *inner], stdin=subprocess.DEVNULL, stdout=console, stderr=console
+            words = ["/bin/sh", "-c", enter, "sh", *alone, *inner]
+            self._unshare = subprocess.Popen(  # noqa: S603 - our own words
+                words, stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
         self.until(self._up, "the box to boot", _BOOT_S)
         self.run("systemctl", "is-system-running", "--wait", check=False)
@@ -93,7 +95,7 @@ class Box:
         enter = ["nsenter", f"--target={self._init}", "-m", "-u", "-i", "-n", "-p", "-C", "--"]
         become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"]
         clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", f"HOME=/home/{user}"]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - what a test runs is the test's
             [*enter, *become, *clean, *command], capture_output=True, text=True, check=False, input=text, timeout=60
         )
         assert not check or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from tests.rigs.box import Box
 from tests.rigs.service import Service
 
 _HISTORY = "/var/lib/fairlead/history.sqlite"
 _COUNT = "SELECT count(*) FROM request WHERE outcome = 'ok'"
 
 
-@pytest.fixture
-def used(service: Service) -> Service:
-    """Give the service with two requests in its history."""
-    service.start()
+@pytest.fixture(scope="module")
+def used(box: Box) -> Service:
+    """Give the service with two requests in its history; each test leaves it as it was."""
+    service = Service(box).start()
     for _ in range(2):
         assert service.chat().status == 200
     service.box.until(lambda: _read(service).startswith("2"), "the history to be written", 5)
@@ -36,14 +37,16 @@ def test_a_member_reads_the_history_of_a_daemon_that_has_stopped(used: Service) 
     """Law: with plain sqlite3, after a clean stop."""
     used.systemctl("stop", "fairlead.socket", "fairlead.service")
     assert _read(used) == "2\n"
+    used.start()
 
 
 def test_a_member_reads_the_history_of_a_daemon_that_was_killed(used: Service) -> None:
     """Law: with plain sqlite3, while nobody has repaired anything yet."""
-    used.drop_in("Restart=no")
+    used.drop_in("RestartSec=1h")
     used.systemctl("kill", "--signal=KILL", "fairlead.service")
-    used.box.until(lambda: used.show("ActiveState") == "failed", "the end of it")
+    used.box.until(lambda: used.show("SubState") == "auto-restart", "the end of it")
     assert _read(used) == "2\n"
+    used.systemctl("restart", "fairlead.service")
 
 
 def test_nobody_else_connects_or_reads(used: Service) -> None:

@@ -1,4 +1,4 @@
-"""What is secret stays so: keys, prompts and answers are planted, and then looked for everywhere; the journal has the rest.
+"""What is secret stays so: keys, prompts and answers are planted, and then looked for everywhere.
 
 The canaries' provider answers from outside of the box, and its errors repeat what it was sent.
 """
@@ -15,7 +15,9 @@ from tests.rigs.service import Service
 from tests.rigs.unix_provider import UnixProvider, unix_provider
 
 _PROVIDER = "/run/provider.sock"
-_KEY, _PROMPT, _ANSWER, _CONTROL = (f"canary-{name}-{secrets.token_hex(8)}" for name in ("key", "ask", "say", "control"))
+_KEY, _PROMPT, _ANSWER, _CONTROL = (
+    f"canary-{name}-{secrets.token_hex(8)}" for name in ("key", "ask", "say", "control")
+)
 _CONFIG = f"""
 version = 1
 
@@ -83,7 +85,7 @@ def test_the_provider_was_shown_the_key_of_the_credential(planted: Planted) -> N
 
 
 def test_no_file_of_the_machine_holds_one(planted: Planted) -> None:
-    """Law: none that has changed since the boot: not the history, its log, the journal's, a core, or a file in memory."""
+    """Law: none that changed since the boot: not the history, the journal's, a core, or a file in memory."""
     box = planted.service.box
     words = " ".join(f"-e {name}" for name in (_KEY, _PROMPT, _ANSWER, _CONTROL))
     found = box.run("sh", "-c", f"{_CHANGED_SINCE_BOOT} | xargs -0 grep -laF {words}", check=False).stdout.split()
