@@ -10,7 +10,9 @@ import argparse
 import errno
 import os
 import sys
+import time
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -33,6 +35,9 @@ from state.errors import ConfigError
 __all__ = ["configure", "run"]
 
 _log = structlog.get_logger("fairlead")
+_HOLD_BACK_S: Final = 2.0
+"""How long a start that cannot succeed takes to fail under systemd, which starts the daemon again 0.2 s later, as is
+right after a crash. Its own delay cannot tell the two apart, and does not grow before version 254."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,10 +59,19 @@ def run(options: argparse.Namespace) -> Exit:
     except VerbFailed as failure:
         notifier.failed(failure_line(str(failure)), _errno_of(failure))
         notifier.flush()
-        raise
+        if "NOTIFY_SOCKET" not in os.environ:
+            raise
+        return _hold_back(failure)
     finally:
         notifier.close()
     return Exit.FINE
+
+
+def _hold_back(failure: VerbFailed) -> Exit:
+    """Say at once why there is no start, and let systemd wait before it tries again."""
+    print(f"fairlead serve: {failure}", file=sys.stderr, flush=True)
+    time.sleep(_HOLD_BACK_S)
+    return failure.exit
 
 
 def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
