@@ -10,7 +10,6 @@ import msgspec
 from aiohttp import web
 
 from daemon.control.operating import json_body, problem
-from daemon.faces.peers import Peer
 from daemon.faces.refusals import RefusalKind
 from state.durations import LONGEST_DRAIN_S, Seconds
 from state.history.pruning import LEAST_S, Pruned, PruneRequested, Room
@@ -35,11 +34,11 @@ class Pruning:
         self._recorder = recorder
         self._clock = clock
 
-    async def prune(self, request: web.BaseRequest, peer: Peer) -> dict[str, Any]:
-        """Prune on behalf of `peer`. Raises Problem where the body does not fit or the file cannot be written."""
+    async def prune(self, request: web.BaseRequest, by: str) -> dict[str, Any]:
+        """Prune on behalf of the user `by`. Raises Problem where the body does not fit or nothing can be written."""
         asked = await json_body(request, _Prune)
         reason = f"rows older than {asked.older_than_s:.0f} s"
-        self._recorder.post(OperationRow(at=self._clock(), verb="prune", target=None, by=peer.name, reason=reason))
+        self._recorder.post(OperationRow(at=self._clock(), verb="prune", target=None, by=by, reason=reason))
         reply: Reply[Pruned] = Reply()
         self._recorder.post(PruneRequested(older_than=Seconds(asked.older_than_s), room=asked.room, reply=reply))
         with anyio.move_on_after(_PATIENCE_S):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 import aiosqlite
 import anyio
@@ -25,10 +27,14 @@ from state.history.troubles import find_damage, is_damage
 
 __all__ = ["HistoryFile", "HistoryVanished", "Sizes"]
 
+T = TypeVar("T")
+P = ParamSpec("P")
 _FETCHED_AT_ONCE: Final = 64
 _THREAD_END_S: Final = 0.01
+_SLOW_S: Final = 5.0
+"""A disk that has not answered for so long is told of."""
 _LOOK_S: Final = 20.0
-"""How long a file is looked through after an unclean end: 140 MB a second were measured."""
+"""For how long a file is looked through after an unclean end: 140 MB a second were measured."""
 _TIMES_DAMAGED: Final = 2
 """How often SQLite finds damage before it is believed: the second time on a new connection."""
 _MARK: Final = """
@@ -48,6 +54,22 @@ class Sizes(NamedTuple):
     wal: int = 0
 
 
+def _on_disk(
+    method: Callable[Concatenate[HistoryFile, P], Awaitable[T]],
+) -> Callable[Concatenate[HistoryFile, P], Coroutine[Any, Any, T]]:
+    """Have the file know since when `method` waits for its disk."""
+
+    @wraps(method)
+    async def timed(self: HistoryFile, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        self.waits_since = anyio.current_time()
+        try:
+            return await method(self, *args, **kwargs)
+        finally:
+            self.waits_since = None
+
+    return timed
+
+
 class HistoryFile:
     """The history at `path`, open for writing or not. Methods raise sqlite3.Error, OSError or HistoryError."""
 
@@ -57,6 +79,8 @@ class HistoryFile:
         self.sizes = Sizes()
         self.unclean = False
         """Whether the run that wrote it before this process never ended: its last rows may be missing."""
+        self.waits_since: float | None = None
+        """Since when the disk has been asked something, on the loop's clock; None while nobody waits for it."""
         self._connection: aiosqlite.Connection | None = None
         self._known: tuple[int, int] | None = None
         self._damaged = 0
@@ -64,10 +88,17 @@ class HistoryFile:
         self._aside: Path | None = None
 
     @property
+    def delay(self) -> str:
+        """Why nothing is written though nothing has failed, in one line; empty where that is not so."""
+        waited_s = 0.0 if self.waits_since is None else anyio.current_time() - self.waits_since
+        return f"{self.path}: its disk has not answered for {waited_s:.0f}s" if waited_s >= _SLOW_S else ""
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a connection."""
         return self._connection is not None
 
+    @_on_disk
     async def open(self, started_ms: int, opening: Opening) -> None:
         """Connect, making and migrating the file, and note that this process's run began at `started_ms`."""
         connection = aiosqlite.Connection(lambda: self._connect(opening), _FETCHED_AT_ONCE)
@@ -102,9 +133,18 @@ class HistoryFile:
 
     async def look_through(self) -> None:
         """Where the last run was killed, look through the whole file beside its writing; `write` tells of damage."""
-        if self.unclean:
-            path = self.path
-            self._found = await anyio.to_thread.run_sync(lambda: _look_through(path), abandon_on_cancel=True)
+        if not self.unclean:
+            return
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        looking = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        done = False
+        try:
+            with anyio.move_on_after(_LOOK_S):
+                self._found = await anyio.to_thread.run_sync(find_damage, looking, abandon_on_cancel=True)
+                done = True
+        finally:
+            if not done:  # else its thread would hold up the end of the process
+                looking.interrupt()
 
     async def write(self, inserts: Inserts) -> int:
         """Insert everything in one transaction; return how many rows the schema refused.
@@ -128,6 +168,7 @@ class HistoryFile:
         await connection.execute("COMMIT")
         return refused
 
+    @_on_disk
     async def perform(self, chore: Chore) -> Done:
         """Do one step of `chore` in one transaction."""
         connection = self._opened
@@ -143,6 +184,7 @@ class HistoryFile:
         found = list(await connection.execute_fetchall(chore.more, chore.parameters))
         return Done(bool(found and found[0][0]), deleted if chore.deletes else 0)
 
+    @_on_disk
     async def settled(self) -> tuple[int, int]:
         """Bring the log into the file, as far as readers let it; return the file's bytes, and the unused ones in it."""
         connection = self._opened
@@ -152,6 +194,7 @@ class HistoryFile:
         )
         return int(file), int(unused)
 
+    @_on_disk
     async def finish(self, ended_ms: int) -> None:
         """Note that the run ended, and leave one plain file that a reader who may not write its folder can open."""
         connection = self._opened
@@ -161,6 +204,7 @@ class HistoryFile:
         with suppress(sqlite3.OperationalError):  # a reader holds it open: then it also keeps the -shm file alive
             await connection.execute("PRAGMA journal_mode = DELETE")
 
+    @_on_disk
     async def close(self) -> None:
         """Give the connection up; what was not committed is undone. Raises nothing."""
         connection, self._connection = self._connection, None
@@ -199,11 +243,3 @@ class HistoryFile:
     def _set_aside(self, opening: Opening) -> None:
         self._aside = set_aside(self.path, opening.stamp)
         self._damaged, self._found = 0, ""
-
-
-def _look_through(path: Path) -> str:
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return find_damage(connection, _LOOK_S)
-    except sqlite3.Error as error:
-        return str(error) if is_damage(error) else ""
