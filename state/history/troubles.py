@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from state.errors import HistoryError
 
-__all__ = ["Trouble", "find_damage", "is_damage", "told"]
+__all__ = ["Trouble", "is_damage", "told"]
 
 Trouble: Final = (sqlite3.Error, OSError, HistoryError)
 """What the history's file may raise whatever is wrong with it."""
@@ -48,19 +47,6 @@ def told(trouble: Exception, path: Path) -> str:
 def is_damage(trouble: Exception) -> bool:
     """Return whether SQLite found nonsense where the file's pages should be."""
     return _code(trouble) in _DAMAGE
-
-
-def find_damage(connection: sqlite3.Connection) -> str:
-    """Look through the whole file; return what is wrong with it, empty where nothing was found. Closes the connection.
-
-    Another thread may interrupt it, which is the end of the looking and no damage.
-    """
-    with closing(connection):
-        try:
-            (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.Error as error:
-            return str(error) if is_damage(error) else ""
-    return "" if first == "ok" else str(first)
 
 
 def _code(trouble: Exception) -> int:

@@ -16,14 +16,14 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 import aiosqlite
 import anyio
-import anyio.to_thread
 
 from state.errors import HistoryError
+from state.history.looking import damage_in
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, NotSqlite, Opening, open_history
 from state.history.places import identity, is_ours, is_sqlite, set_aside, size
 from state.history.retention import Chore, Done
 from state.history.tables import INSERTS, Inserts
-from state.history.troubles import find_damage, is_damage
+from state.history.troubles import is_damage
 
 __all__ = ["HistoryFile", "HistoryVanished", "Sizes"]
 
@@ -33,8 +33,6 @@ _FETCHED_AT_ONCE: Final = 64
 _THREAD_END_S: Final = 0.01
 _SLOW_S: Final = 5.0
 """A disk that has not answered for so long is told of."""
-_LOOK_S: Final = 20.0
-"""For how long a file is looked through after an unclean end: 140 MB a second were measured."""
 _TIMES_DAMAGED: Final = 2
 """How often SQLite finds damage before it is believed: the second time on a new connection."""
 _MARK: Final = """
@@ -133,18 +131,10 @@ class HistoryFile:
 
     async def look_through(self) -> None:
         """Where the last run was killed, look through the whole file beside its writing; `write` tells of damage."""
-        if not self.unclean:
-            return
-        uri = f"{self.path.absolute().as_uri()}?mode=ro"
-        looking = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        done = False
-        try:
-            with anyio.move_on_after(_LOOK_S):
-                self._found = await anyio.to_thread.run_sync(find_damage, looking, abandon_on_cancel=True)
-                done = True
-        finally:
-            if not done:  # else its thread would hold up the end of the process
-                looking.interrupt()
+        if self.unclean:
+            looked_at = identity(self.path)
+            found = await damage_in(self.path)
+            self._found = found if identity(self.path) == looked_at else ""
 
     async def write(self, inserts: Inserts) -> int:
         """Insert everything in one transaction; return how many rows the schema refused.
@@ -155,6 +145,7 @@ class HistoryFile:
         ((in_place, header, *sizes),) = await connection.execute_fetchall(_LOOK)
         self.sizes = Sizes(*sizes)
         if not in_place:
+            self._found = ""
             raise HistoryVanished(f"{self.path} was deleted or replaced while the daemon wrote it")
         damage = self._found or ("" if header else "it was emptied or overwritten while the daemon wrote it")
         if damage:

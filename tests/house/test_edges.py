@@ -37,7 +37,7 @@ USES_A_THREAD = {
     "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
     "daemon/ending.py": "no thread is made: those that a dead disk holds must not hold up the end of the process",
     "daemon/recalling.py": "the history is on a disk that may be slow, and the service manager is told so meanwhile",
-    "state/history/writing.py": "a large file is looked through after a crash, beside the thread that writes it",
+    "state/history/looking.py": "a large file is looked through after a crash, beside the thread that writes it",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",
 }
 
