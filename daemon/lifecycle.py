@@ -16,6 +16,7 @@ import structlog
 
 from daemon.assembly import Assembly, Past
 from daemon.config.configuration import Configuration
+from daemon.doors.guard.descriptors import raise_limit
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
@@ -121,7 +122,9 @@ class _Life:
         for name, actor in assembly.actors.items():
             tasks.start_soon(actor.run, name=name)
         line = await _line(assembly)
-        servers = Servers(self._listeners, assembly.front, configuration.daemon.max_body)
+        servers = Servers(self._listeners, assembly.front, raise_limit(configuration.daemon.doors), assembly.metrics)
+        assembly.metrics.watch_connections(lambda: servers.keeper.connections)
+        tasks.start_soon(servers.keeper.run)
         await servers.open()
         self._board.open(line)
         _log.info(
