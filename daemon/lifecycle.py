@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import random
 import signal
@@ -100,6 +101,7 @@ async def _live(
         servers = Servers(listeners, assembly.front, raise_limit(configuration.daemon.doors), assembly.metrics)
         assembly.metrics.watch_connections(lambda: servers.keeper.connections)
         tasks.start_soon(servers.keeper.run)
+        gc.freeze()  # what is there now stays; a full collection would hold the loop for as long as it takes to pass it
         await servers.open()
         notifier.ready(_status_line(view.snapshot))
         _log.info("ready", socket=listeners.path, listen=listeners.addresses, targets=len(configuration.policies))
