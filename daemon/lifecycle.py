@@ -16,10 +16,11 @@ import structlog
 
 from daemon.assembly import Assembly, Past
 from daemon.config.configuration import Configuration
+from daemon.doors.guard.descriptors import raise_limit
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
-from daemon.ending import Farewell, end
+from daemon.ending import Farewell, end, leave_threads
 from daemon.logs.configuring import tell_left_out
 from daemon.recalling import recalled
 from daemon.service.activation import inherited
@@ -65,6 +66,7 @@ def live(configuration: Configuration, places: Places, load: Callable[[], Config
     faulthandler.enable()
     life = _Life(configuration, places, _bind(configuration, places), load, notifier)
     anyio.run(life.run, backend_options={"use_uvloop": True})
+    leave_threads()
 
 
 def _bind(configuration: Configuration, places: Places) -> Listeners:
@@ -121,7 +123,9 @@ class _Life:
         for name, actor in assembly.actors.items():
             tasks.start_soon(actor.run, name=name)
         line = await _line(assembly)
-        servers = Servers(self._listeners, assembly.front, configuration.daemon.max_body)
+        servers = Servers(self._listeners, assembly.front, raise_limit(configuration.daemon.doors), assembly.metrics)
+        assembly.metrics.watch_connections(lambda: servers.keeper.connections)
+        tasks.start_soon(servers.keeper.run)
         await servers.open()
         self._board.open(line)
         _log.info(

@@ -10,12 +10,14 @@ import argparse
 import errno
 import os
 import sys
+import time
 from functools import partial
+from typing import Final
 
 import structlog
 
 from daemon.cli.exits import Exit, VerbFailed
-from daemon.config.checks import parse_listen
+from daemon.config.access import insist_on_keys, parse_listen
 from daemon.config.configuration import Configuration
 from daemon.config.load import demo_configuration, load
 from daemon.config.places import config_files, default_listen, history_file, runtime_folder, server_socket
@@ -33,6 +35,9 @@ from state.errors import ConfigError
 __all__ = ["configure", "run"]
 
 _log = structlog.get_logger("fairlead")
+_HOLD_BACK_S: Final = 2.0
+"""How long a start that cannot succeed takes to fail under systemd, which starts the daemon again 0.2 s later, as is
+right after a crash. Its own delay cannot tell the two apart, and does not grow before version 254."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--config", metavar="FILE", help="[env: FAIRLEAD_CONFIG]")
     source.add_argument("--demo", action="store_true", help="serve a workload `demo` over simulated targets")
     parser.add_argument("--socket", metavar="PATH", help="[env: FAIRLEAD_SOCKET]")
-    parser.add_argument("--listen", metavar="HOST:PORT", help="loopback TCP, or `none` [env: FAIRLEAD_LISTEN]")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="TCP, or `none` [env: FAIRLEAD_LISTEN]")
     parser.add_argument("--history", metavar="FILE", help="[env: FAIRLEAD_HISTORY]")
 
 
@@ -54,8 +59,19 @@ def run(options: argparse.Namespace) -> Exit:
     except VerbFailed as failure:
         notifier.failed(failure_line(str(failure)), _errno_of(failure))
         notifier.flush()
-        raise
+        if "NOTIFY_SOCKET" not in os.environ:
+            raise
+        return _hold_back(failure)
+    finally:
+        notifier.close()
     return Exit.FINE
+
+
+def _hold_back(failure: VerbFailed) -> Exit:
+    """Say at once why there is no start, and let systemd wait before it tries again."""
+    print(f"fairlead serve: {failure}", file=sys.stderr, flush=True)
+    time.sleep(_HOLD_BACK_S)
+    return failure.exit
 
 
 def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
@@ -64,9 +80,9 @@ def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
     if not may_be_read(os.environ):
         keep_memory_private()
     try:
-        configuration = placed_configuration(read(), places)
+        configuration = _placed(read(), places)
         _tell_of(configuration)
-        live(configuration, places, lambda: placed_configuration(read(), places), notifier)
+        live(configuration, places, lambda: _placed(read(), places), notifier)
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
     except ListenError as error:
@@ -79,6 +95,10 @@ def _errno_of(failure: VerbFailed) -> int:
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__
     return errno.EINVAL if failure.exit is Exit.INVALID_CONFIGURATION else getattr(error, "errno", None) or 0
+
+
+def _placed(configuration: Configuration, places: Places) -> Configuration:
+    return placed_configuration(insist_on_keys(configuration, places.listen or ()), places)
 
 
 def _tell_of(configuration: Configuration) -> None:

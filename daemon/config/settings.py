@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.doors.guard.policy import DoorPolicy
 from daemon.limits.policy import BudgetPolicy, LimitPolicy
 from daemon.routing.policy import DegradedPolicy, MaxPrice, Strategy, StreamFloor, StreamRecovery
 from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
@@ -54,9 +56,25 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     listen: tuple[str, ...] | None = None
     operators: tuple[str, ...] = ()
+    clients: tuple[str, ...] | None = None
+    """Who may send requests; where it is left out, everyone who can open the socket."""
+    readers: tuple[str, ...] | None = None
+    """Who else may read; where it is left out, everyone else."""
     speakers: tuple[str, ...] = ()
+    require_keys: bool = False
+    hosts: tuple[str, ...] = ()
+    """Names by which clients call over TCP, besides localhost and the address itself."""
     drain_grace: Seconds = Seconds(30)
     max_body: ByteSize = ByteSize(16 * 2**20)
+    max_head: ByteSize = DoorPolicy().max_head
+    max_buffered: ByteSize = DoorPolicy().max_buffered
+    max_connections: int = DoorPolicy().max_connections
+    max_connections_per_peer: int = DoorPolicy().max_connections_per_peer
+    header_timeout: Seconds = DoorPolicy().header_timeout
+    body_timeout: Seconds = DoorPolicy().body_timeout
+    idle_timeout: Seconds = DoorPolicy().idle_timeout
+    send_timeout: Seconds = DoorPolicy().send_timeout
+    min_rate: ByteSize = DoorPolicy().min_rate
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: LogFormat = "auto"
 
@@ -68,7 +86,11 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     user: str = ""
     """NAME where it is left out."""
     team: str = ""
+    role: Literal["reader", "client"] = "client"
+    """Nobody operates over TCP."""
     speaks: bool = False
+    made: datetime | None = None
+    """When `fairlead keys add` made it."""
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

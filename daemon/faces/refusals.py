@@ -21,6 +21,7 @@ __all__ = [
     "LONGEST_RETRY_AFTER_S",
     "Refusal",
     "RefusalKind",
+    "any_dialect_body",
     "problem_body",
     "refusal_body",
     "refusal_headers",
@@ -47,6 +48,9 @@ class RefusalKind(StrEnum):
     BUDGET = "budget_exceeded"
     STOPPING = "stopping"
     FORBIDDEN = "forbidden"
+    KEY_NEEDED = "key_needed"
+    NOT_READER = "not_reader"
+    NOT_CLIENT = "not_client"
     NOT_OPERATOR = "not_operator"
     NOT_SPEAKER = "not_speaker"
     NOT_FOUND = "not_found"
@@ -56,6 +60,11 @@ class RefusalKind(StrEnum):
     HISTORY = "history_unavailable"
     INVALID_CONFIGURATION = "invalid_configuration"
     INTERNAL = "internal_error"
+    MALFORMED = "malformed_request"
+    LARGE_HEAD = "headers_too_large"
+    TOO_SLOW = "request_timeout"
+    BUFFERS_FULL = "too_much_at_once"
+    CONNECTIONS = "too_many_connections"
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -81,6 +90,9 @@ _RULES: Final = {
     RefusalKind.DEADLINE: _Rule(504, "The request's own deadline passed", _OURS),
     RefusalKind.STOPPING: _Rule(503, "The daemon is stopping", _OURS),
     RefusalKind.FORBIDDEN: _Rule(403, "Not allowed from there", _INVALID),
+    RefusalKind.KEY_NEEDED: _Rule(401, "A key is needed", _INVALID),
+    RefusalKind.NOT_READER: _Rule(403, "Only readers may do this", _INVALID),
+    RefusalKind.NOT_CLIENT: _Rule(403, "Only clients may do this", _INVALID),
     RefusalKind.NOT_OPERATOR: _Rule(403, "Only operators may do this", _INVALID),
     RefusalKind.NOT_SPEAKER: _Rule(403, "Only speakers may do this", _INVALID),
     RefusalKind.NOT_FOUND: _Rule(404, "There is nothing here", _INVALID),
@@ -89,6 +101,11 @@ _RULES: Final = {
     RefusalKind.INVALID_REQUEST: _Rule(400, "The request does not fit", _INVALID),
     RefusalKind.HISTORY: _Rule(503, "The history cannot be read now", _OURS),
     RefusalKind.INTERNAL: _Rule(500, "fairlead itself failed", _OURS),
+    RefusalKind.MALFORMED: _Rule(400, "This is no request that can be trusted", _INVALID),
+    RefusalKind.LARGE_HEAD: _Rule(431, "The request's headers are too large", _INVALID),
+    RefusalKind.TOO_SLOW: _Rule(408, "The request came too slowly", _INVALID),
+    RefusalKind.BUFFERS_FULL: _Rule(503, "Too many bytes of requests at once", _OURS),
+    RefusalKind.CONNECTIONS: _Rule(503, "Too many connections", _OURS),
     RefusalKind.INVALID_CONFIGURATION: _Rule(422, "The configuration is invalid", _INVALID),
 }
 
@@ -138,6 +155,8 @@ def refusal_headers(refusal: Refusal) -> dict[str, str]:
     soon = wait is not None and 0 < wait <= LONGEST_RETRY_AFTER_S
     final = refusal.kind in _FINAL and not (soon and refusal.kind is RefusalKind.BUDGET)
     headers = {"x-should-retry": "false"} if final else {}
+    if refusal.kind is RefusalKind.KEY_NEEDED:
+        headers["www-authenticate"] = 'Bearer realm="fairlead"'
     if wait is not None and soon:
         headers["retry-after"] = str(max(1, math.ceil(wait)))
     return headers
@@ -153,6 +172,17 @@ def refusal_body(refusal: Refusal, dialect: Dialect, request_id: str) -> bytes:
         request_id=request_id,
     )
     return error_body(dialect, text)
+
+
+def any_dialect_body(refusal: Refusal) -> bytes:
+    """Return the refusal for a request whose path, and so whose dialect, is unknown: every SDK finds its own in it."""
+    error = {
+        "message": refusal.message,
+        "type": _RULES[refusal.kind].type,
+        "param": None,
+        "code": refusal.kind.value,
+    }
+    return msgspec.json.encode({"type": "error", "error": error})
 
 
 def problem_body(refusal: Refusal) -> bytes:

@@ -106,6 +106,14 @@ _OF_THE_SERVICE: Final = {
     "crashed": Kind("2c7b62989242470fbb87335cd1232ddb", "fairlead met a mistake of its own and ends"),
     "actor_hung": Kind("acb86332c3fb471fba9b2260ccd97afe", "The {actor} hangs at {waits_at}", _CRITICAL),
     "listen_skipped": Kind("a0fe9e8266e74c7680404d566c49b060", "Not every address is listened on: {reason}"),
+    "connections_refused": Kind("1b1b72b047d04a59b161fc8df42d60aa", "Connections were refused or ended: {reasons}"),
+    "max_connections_lowered": Kind(
+        "c4583cc5c0e14f279e26e96d62c92edd",
+        "Only {max_connections} connections: {descriptors} descriptors are all there are",
+    ),
+    "threads_left_behind": Kind(
+        "8d41f3a3d29843d8b6727005732af6d3", "fairlead ends while a disk holds up a thread: {remedy}"
+    ),
     "simulation_started": Kind("bdcb2b84adc2481d98c2006637bfc896", "The simulated provider {provider} runs"),
     "configuration_warning": Kind("e008a859eaec419e8faa3419c58dccf2", "The configuration: {warning}"),
     "reloaded": Kind("7b1aaa1aa09440f69ddd48d5064ca0ca", "A new configuration is in force, asked for by {by}", _NOTICE),
