@@ -75,24 +75,26 @@ class JournalOutlet:
         """Send to `journal`, and write to `stderr` while nobody reads there."""
         self._journal = journal
         self._stderr = stderr
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[tuple[Entry, bytes]] = deque()
         self._dropped = 0
 
     def msg(self, entry: Entry) -> None:
         """Send an entry. Never waits."""
-        self.settle()
+        if len(self._waiting) >= _WAITING:
+            self.settle()
         if len(self._waiting) >= _WAITING:
             self._dropped += 1
             return
-        self._waiting.append(_counting(entry, self._dropped))
+        entry = _counting(entry, self._dropped)
         self._dropped = 0
+        self._waiting.append((entry, _encoded(entry)))
         self.settle()
 
     debug = info = warning = error = critical = msg
 
     def settle(self) -> None:
         """Send what waits, as far as the journal takes it."""
-        while self._waiting and self._sent(self._waiting[0]):
+        while self._waiting and self._sent(*self._waiting[0]):
             self._waiting.popleft()
 
     def close(self) -> None:
@@ -103,9 +105,9 @@ class JournalOutlet:
         self._journal.close()
         self._stderr.close()
 
-    def _sent(self, entry: Entry) -> bool:
+    def _sent(self, entry: Entry, encoded: bytes) -> bool:
         """Return whether an entry need not wait any longer."""
-        delivery = self._journal.send(_encoded(entry))
+        delivery = self._journal.send(encoded)
         if delivery is Delivery.AWAY and not self._stderr.write(prefixed(entry.message, entry.priority)):
             self._dropped += 1
         return delivery is not Delivery.LATER

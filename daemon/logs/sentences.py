@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -43,17 +44,16 @@ def entry_of(event: Mapping[str, Any]) -> Entry:
 
 def values_of(value: object) -> tuple[str, ...]:
     """Return a field's value as text: one for each member of a collection, none for None."""
-    match value:
-        case None:
-            return ()
-        case Mapping():
+    if value is None:
+        return ()
+    if isinstance(value, bool):
+        return (str(value).lower(),)
+    if not isinstance(value, str | int | float):
+        if isinstance(value, Mapping):
             return tuple(f"{name}={' '.join(values_of(one))}" for name, one in value.items())
-        case Iterable() if not isinstance(value, str):
+        if isinstance(value, Iterable):
             return tuple(text for one in value for text in values_of(one))
-        case bool():
-            return (str(value).lower(),)
-        case _:
-            return (str(value.value if isinstance(value, Enum) else value),)
+    return (str(value.value if isinstance(value, Enum) else value),)
 
 
 def harmless(text: str) -> str:
@@ -66,12 +66,13 @@ def _fields(event: Mapping[str, Any], kind: Kind | None) -> Iterator[tuple[str, 
         yield "MESSAGE_ID", kind.id
     yield "FAIRLEAD_EVENT", str(event.get("event", ""))
     about = dict.fromkeys(text for name in _TARGETS for text in values_of(event.get(name)))
-    yield from (("FAIRLEAD_TARGET", target) for target in about)
+    for target in about:
+        yield "FAIRLEAD_TARGET", target
     for name, value in event.items():
         if name in _NOT_FIELDS or name == "target":
             continue
-        under = f"FAIRLEAD_{field_name(name)}"[:64]
-        yield from ((under, text) for text in values_of(value))
+        for text in values_of(value):
+            yield _under(name), text
 
 
 def _message(event: Mapping[str, Any], kind: Kind | None) -> str:
@@ -85,7 +86,18 @@ def _message(event: Mapping[str, Any], kind: Kind | None) -> str:
 def _sentence(event: Mapping[str, Any], kind: Kind | None, told: Mapping[str, str]) -> tuple[str, frozenset[str]]:
     """Return the sentence, and which fields are in it."""
     if kind is not None and kind.text:
-        named = frozenset(name for _, name, _, _ in string.Formatter().parse(kind.text) if name)
+        named = _named(kind.text)
         if all(told.get(name) for name in named):
             return kind.text.format_map(told), named
     return harmless(str(event.get("event", ""))).replace("_", " "), frozenset()
+
+
+@cache
+def _named(text: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
+
+
+@cache
+def _under(name: str) -> str:
+    """Return the journal's name for a field; events have few."""
+    return f"FAIRLEAD_{field_name(name)}"[:64]

@@ -16,7 +16,7 @@ from tests.rigs.process import Daemon, UnixConnection, running
 
 OURS = "CANARY-of-ours-5d1f"
 THEIRS = "CANARY-of-the-client-77ab"
-PROVIDERS = "CANARY-of-the-provider-c03e"
+PROVIDERS = "my dog has a CANARY-of-fever"
 CANARY = b"CANARY-"
 
 CONFIG = f"""

@@ -88,6 +88,8 @@ def installed(box: Box) -> None:
         allow = f"[Service]\nExecPaths={_OTHER_PYTHON}\nBindReadOnlyPaths={_OTHER_PYTHON}\n"
         for unit in ("fairlead.service", "fairlead@.service"):
             box.write(f"/etc/systemd/system/{unit}.d/python.conf", allow)
+        box.write("/etc/ld.so.conf.d/python.conf", f"{_OTHER_PYTHON}/lib\n")
+        box.run("ldconfig")
     box.write("/etc/sysusers.d/people.conf", _USERS)
     box.run("systemd-sysusers")
     box.run("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/fairlead.conf")

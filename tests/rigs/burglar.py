@@ -27,6 +27,8 @@ _CALLS = {"x86_64": {"bpf": 321, "add_key": 248}, "aarch64": {"bpf": 280, "add_k
 _IO_URING_SETUP = 425
 _WRITABLE = ("/var/lib/fairlead", "/run/fairlead-daemon", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - they are tried
 """What is meant to be writable."""
+_PRESSURE = "/fairlead.service/memory.pressure"
+"""What systemd 254 and later hand to a service for it to say when it wants to hear that memory is short."""
 
 
 def _call(returned: int) -> None:
@@ -63,7 +65,8 @@ def _run_from_its_own_folders() -> None:
 def _find_a_writable_mount() -> None:
     """Look where a mistake in permissions would be all that an intruder needs."""
     mounts = {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
-    found = [place for place in mounts if not place.startswith((*_WRITABLE, "/dev", "/proc")) and not _read_only(place)]
+    meant = {place for place in mounts if place.startswith((*_WRITABLE, "/dev", "/proc")) or place.endswith(_PRESSURE)}
+    found = [place for place in mounts - meant if not _read_only(place)]
     if not found:
         raise PermissionError(errno.EROFS, "there is none")
     sys.stderr.write(f"writable mounts: {found}\n")

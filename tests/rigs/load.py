@@ -57,7 +57,7 @@ class Load:
             self.failed += [problem] if problem else []
             self._changed.notify_all()
 
-    def more(self, count: int = 20) -> None:
+    def more(self, count: int = 12) -> None:
         """Return after `count` more requests have ended."""
         with self._changed:
             wanted = self.answered + len(self.failed) + count
