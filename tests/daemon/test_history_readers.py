@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,7 +19,6 @@ from state.errors import HistoryError
 from state.history.inspection import query
 from state.history.migrations import open_history
 from tests.rigs.histories import attempt, fill
-from tests.rigs.openly import opened
 from tests.rigs.process import LAB, Daemon
 
 MEMBER, GROUP, STRANGER = 54321, 54322, 54323
@@ -33,9 +33,17 @@ pytestmark = [
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
+def place() -> Iterator[Path]:
+    """Return a folder that everybody may enter: pytest's own is closed to others whenever some pytest starts."""
+    with tempfile.TemporaryDirectory(prefix="fairlead-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def state(place: Path) -> Path:
     """Return a folder as systemd makes it: the daemon's, with a group that may enter it and not write."""
-    folder = opened(tmp_path) / "state"
+    folder = place / "state"
     folder.mkdir()
     os.chown(folder, 0, GROUP)
     folder.chmod(0o2750)  # what is made in it gets its group, as the daemon's own group would give
@@ -53,9 +61,9 @@ def under_umask(mask: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, state: Path) -> Iterator[Daemon]:
+def daemon(place: Path, state: Path) -> Iterator[Daemon]:
     """Give a daemon under the strictest umask that has served one request."""
-    one = Daemon(tmp_path, LAB)
+    one = Daemon(place, LAB)
     one.history = state / "history.sqlite"
     try:
         with under_umask(0o077):
