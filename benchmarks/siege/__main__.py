@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -29,6 +30,7 @@ _RATIO: Final = 2.0
 _MEMORY_MB: Final = 400
 """60 at rest, 256 of bodies, as much of one as its join needs, and what the allocator keeps."""
 _RAMP_S: Final = 2.5
+_PRIORITY: Final = -15
 _CONFIG: Final = """\
 version = 1
 
@@ -51,7 +53,7 @@ default = true
 [workloads.prey]
 targets = ["prey/m", "prey/long"]
 """
-_MODELS: Final = ("m:latency=1ms,spread=0,tokens=4,tps=100000", "long:latency=1ms,tokens=100000,tps=1000000")
+_MODELS: Final = ("m:latency=1ms,spread=0,tokens=4,tps=100000", "long:latency=1ms,tokens=3000,tps=1000000")
 
 
 class Phase(msgspec.Struct):
@@ -119,8 +121,8 @@ class Siege:
             visits = visit(self._socket, self._port, self._seconds)
             attacker.wait(60)
         try:
-            got = json.loads(log.read_bytes())
-        except ValueError as error:
+            got = json.loads(log.read_bytes().splitlines()[-1])
+        except (ValueError, IndexError) as error:
             raise BenchmarkError(f"the attacker said: {attacker.last_words()}") from error
         return visits, got, self.process.memory_mb()["VmHWM"]
 
@@ -154,6 +156,14 @@ def _print(name: str, phase: Phase) -> None:
         print(f"        a visitor failed, one of {len(phase.failures)}: {failure}")
 
 
+def _step_forward() -> None:
+    """Have the daemon and its visitors go before whatever else the machine does, where that is permitted."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
+    except PermissionError:
+        print("not permitted to go before other programs (root may): the figures are those of a shared machine")
+
+
 def main() -> int:
     """Run, print the table, and return 0 where every bound was kept, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.siege", description=__doc__)
@@ -162,6 +172,7 @@ def main() -> int:
     parser.add_argument("attacks", nargs="*", choices=[[], *ATTACKS], help="only these")
     asked = parser.parse_args()
     names = asked.attacks or list(ATTACKS)
+    _step_forward()
     phases = {name: Phase({"tcp": [], "unix": []}, {"tcp": [], "unix": []}) for name in names}
     print(f"  {'':<6}{'':<37}{'TCP p99 ms':>15}{'socket p99 ms':>15}{'':>7}{'MB':>7}")
     print(

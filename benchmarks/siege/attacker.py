@@ -57,7 +57,7 @@ async def _again(attack: Attack, connect: Connect, tally: Tally) -> None:
 def main() -> int:
     """Attack for the time, and print what came of it."""
     name, seconds, port, path = sys.argv[1:]
-    os.nice(_NICE)
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     tally: Tally = Counter()

@@ -56,7 +56,7 @@ async def _trickle(pipe: Pipe, tally: Tally, begin: bytes, more: bytes) -> None:
         if done:
             break
         pipe[1].write(bytes([byte]))
-    await reading
+    await asyncio.gather(reading, return_exceptions=True)
 
 
 async def slowloris(pipe: Pipe, tally: Tally) -> None:
@@ -83,7 +83,7 @@ async def _pour(pipe: Pipe, tally: Tally, head: bytes, piece: bytes) -> None:
             await pipe[1].drain()
     except OSError:
         tally["cut off while sending"] += 1
-    await reading
+    await asyncio.gather(reading, return_exceptions=True)
 
 
 async def gigabyte(pipe: Pipe, tally: Tally) -> None:
@@ -140,7 +140,8 @@ async def compressed_bomb(pipe: Pipe, tally: Tally) -> None:
     """Send a gigabyte as a megabyte."""
     if not _packed:
         _packed.append(BOMB())
-    pipe[1].write(chat(b"Content-Encoding: gzip", b"Content-Length: %d" % len(_packed[0])) + _packed[0])
+    length = b"Content-Length: %d" % len(_packed[0])
+    pipe[1].write(chat(b"Connection: close", b"Content-Encoding: gzip", length) + _packed[0])
     await _answer(pipe, tally)
 
 
@@ -190,8 +191,8 @@ ATTACKS: Final = {
     "chunk-extensions": Attack("chunks of extensions", chunk_extensions, 4),
     "smuggling": Attack(f"{len(PAIRS)} smuggling pairs", smuggling, 8),
     "rebinding": Attack("DNS rebinding", rebinding, 8, ("tcp",)),
-    "unread-streams": Attack("streams that nobody reads", unread_stream, 50),
-    "unread-answers": Attack("answers that nobody reads", unread_answer, 50),
+    "unread-streams": Attack("streams that nobody reads", unread_stream, 30),
+    "unread-answers": Attack("answers that nobody reads", unread_answer, 30),
     "bombs": Attack("1 GB compressed to 1 MB", compressed_bomb, 4),
     "hoarding": Attack("5,000 idle keep-alive connections", hoarding, 5000, rest_s=5),
     "resets": Attack("requests that are reset", reset, 8),

@@ -77,6 +77,7 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
             max_body=settings.daemon.max_body,
             doors=door_policy(settings.daemon),
             log_level=settings.daemon.log_level,
+            log_format=settings.daemon.log_format,
         ),
         access=access_of(settings.daemon, listen or ()),
         keys=tuple(client_key(name, each) for name, each in settings.keys.items()),

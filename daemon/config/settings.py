@@ -25,11 +25,14 @@ __all__ = [
     "DaemonSettings",
     "FileSettings",
     "KeySettings",
+    "LogFormat",
     "ProviderSettings",
     "WorkloadSettings",
     "decode_special",
 ]
 
+LogFormat = Literal["auto", "journal", "json", "text"]
+"""How the log is written: `auto` is what fits whoever reads it."""
 _CENTURY_S = 36_525 * 86_400
 """Longer times would not fit into the history's milliseconds, and mean a slip of the key."""
 
@@ -73,6 +76,7 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     send_timeout: Seconds = DoorPolicy().send_timeout
     min_rate: ByteSize = DoorPolicy().min_rate
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "auto"
 
 
 class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from daemon.doors.guard.answers import raised, response_of, spoken
 from daemon.doors.guard.framing import is_wasteful
 from daemon.doors.guard.patience import Pace, Terms, keep_pace
 from daemon.doors.guard.policy import Reason
+from daemon.doors.guard.turns import FULL_READ
 from daemon.doors.line import Line
 from daemon.faces.refusals import Refusal, RefusalKind
 
@@ -54,11 +55,18 @@ class Connection(web.RequestHandler):
         return self._next_keepalive_close_time - self._keepalive_timeout
 
     @property
+    def held_back(self) -> bool:
+        """Whether it has enough to read for now; the server then reads on by itself."""
+        return self.transport is not None and (self._reading_paused or self._buffer_paused)
+
+    @property
     def _idle(self) -> bool:
         return not self._request_count or (self._waiter is not None and not self._waiter.done())
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and count what is not a whole head yet."""
+        if len(data) >= FULL_READ:
+            self._line.breathe()
         if self._ending:
             self._line.swallow(len(data))
             return

@@ -15,6 +15,7 @@ from daemon.doors.guard.descriptors import LINGERING
 from daemon.doors.guard.larder import Larder
 from daemon.doors.guard.policy import DoorPolicy, Reason
 from daemon.doors.guard.roll import Guest, Roll
+from daemon.doors.guard.turns import Turns
 from state.durations import Seconds
 
 __all__ = ["Counts", "Doorkeeper", "Tended"]
@@ -65,6 +66,7 @@ class Doorkeeper:
         """Keep `policy`."""
         self.policy = policy
         self.clock = clock
+        self.turns = Turns()
         self.unpacking = anyio.CapacityLimiter(1)
         self.larder = Larder(policy.buffered)
         self._counts = counts
@@ -111,6 +113,10 @@ class Doorkeeper:
         self._sated[guest] = None
         return False
 
+    def is_sated(self, guest: Tended) -> bool:
+        """Return whether `guest` is to wait before it sends more that nobody wants."""
+        return guest in self._sated
+
     def gone(self, guest: Tended) -> None:
         """Forget `guest`, whose connection is closed."""
         self._roll.leave(guest)
@@ -149,6 +155,7 @@ class Doorkeeper:
         for guest in [one for one in self._parting if now - (one.parting_since or now) > _LINGER_S]:
             guest.abort()
         self._digest()
+        self.larder.tidy()
         self._say(now)
 
     def _digest(self) -> None:

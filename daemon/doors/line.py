@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from daemon.access.peers import peer_of
 from daemon.doors.guard.answers import spoken
 from daemon.doors.guard.policy import Reason
 from daemon.doors.keeper import Doorkeeper
-from daemon.access.peers import peer_of
 from daemon.faces.refusals import Refusal, RefusalKind
 
 __all__ = ["Line", "Speaker"]
@@ -30,6 +30,11 @@ _FULL: Final = {reason: _full(reason) for reason in _REMEDIES}
 
 class Speaker(Protocol):
     """What understands the bytes of a connection that has begun to speak."""
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it has enough to read for now."""
+        ...
 
     @property
     def idle_since(self) -> float | None:
@@ -115,14 +120,21 @@ class Line(asyncio.Protocol):
             else:
                 self.transport.close()
 
+    def breathe(self) -> None:
+        """Wait for the next turn: it has more to send than one may read at once."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+            self._keeper.turns.wait(self, asyncio.get_running_loop().call_soon)
+
     def swallow(self, size: int) -> None:
         """Note `size` bytes that nobody wants, and read no more where too many come."""
-        if not self._keeper.swallow(self, size):
+        if not self._keeper.swallow(self, size) and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
-        if not self.transport.is_closing():
+        """Read on, unless something else stands against it, which then resumes by itself."""
+        held_back = self._speaker is not None and self._speaker.held_back
+        if not held_back and not self._keeper.is_sated(self) and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def abort(self) -> None:

@@ -28,13 +28,16 @@ class Request(web.BaseRequest):
         connection = cast("Connection", self.protocol)
         pieces: list[bytes] = []
         size = 0
-        while piece := await self._payload.readany():
-            size += len(piece)
-            if size > self._client_max_size:
-                raise web.HTTPRequestEntityTooLarge(self._client_max_size, size)
-            connection.hold(len(piece))
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        try:
+            while piece := await self._payload.readany():
+                size += len(piece)
+                if size > self._client_max_size:
+                    raise web.HTTPRequestEntityTooLarge(self._client_max_size, size)
+                connection.hold(len(piece))
+                pieces.append(piece)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        finally:
+            pieces.clear()  # what is raised keeps this frame, for as long as its answer takes
 
     async def _unpacked(self, packed: bytes, coding: str) -> bytes:
         """Undo the compression: what is small at once, the rest beside the loop, one body at a time."""

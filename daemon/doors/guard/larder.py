@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+from typing import Final
+
 __all__ = ["Larder"]
+
+_WORTH_IT: Final = 32 * 2**20
+_MUCH_LESS: Final = 4
+_CALM_SWEEPS: Final = 20
+"""Ten seconds."""
 
 
 class Larder:
@@ -13,6 +21,8 @@ class Larder:
         self._most = most
         self._by_peer: dict[str, int] = {}
         self.held = 0
+        self._highest = 0
+        self._calm = 0
 
     def take(self, peer: str, size: int) -> bool:
         """Hold `size` bytes more for `peer`; return False, holding nothing more, where there is no room."""
@@ -21,7 +31,16 @@ class Larder:
             return False
         self._by_peer[peer] = theirs
         self.held += size
+        self._highest = max(self._highest, self.held)
         return True
+
+    def tidy(self) -> None:
+        """Return the memory of bodies that are gone to the system, once it is calm: the allocator would keep it."""
+        much_less = self._highest > _WORTH_IT and self.held < self._highest // _MUCH_LESS
+        self._calm = self._calm + 1 if much_less else 0
+        if self._calm >= _CALM_SWEEPS:
+            self._highest, self._calm = self.held, 0
+            ctypes.CDLL(None).malloc_trim(0)
 
     def give_back(self, peer: str, size: int) -> None:
         """Hold `size` bytes less for `peer`."""

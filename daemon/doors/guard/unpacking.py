@@ -48,6 +48,7 @@ class Unpacker:
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > self._most:
+            self._pieces.clear()
             raise TooLarge
         if not self._inflate.eof:
             if not piece and not self._inflate.unconsumed_tail:
