@@ -13,7 +13,7 @@ import msgspec
 
 from daemon.routing.availability import workloads_without_target
 from daemon.routing.leases import DispatcherView
-from state.history.recorder import RecorderState
+from state.history.condition import RecorderState
 from state.standing import Standing, TargetHealth
 
 __all__ = ["RECALLING", "RELOADING", "Known", "draining_line", "failure_line", "status_line"]

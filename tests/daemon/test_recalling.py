@@ -32,7 +32,9 @@ def test_a_disk_that_never_answers_does_not_stop_a_start(tmp_path: Path, manager
             found = await recalled(history, {}, notifier, 0.05)
         assert "within 0.05s" in found.past.trouble
         assert "within 0.05s" in found.spending.trouble
-        os.close(os.open(history, os.O_RDWR | os.O_NONBLOCK))  # lets the thread go
+        writer = os.open(history, os.O_RDWR | os.O_NONBLOCK)
+        history.unlink()
+        os.close(writer)  # lets the thread go
 
     anyio.run(main)
     (asked,) = manager.take()

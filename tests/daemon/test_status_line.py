@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.routing.leases import DispatcherView
 from daemon.routing.policy import Routes, TargetPlace, Workload
 from daemon.service.status_line import Known, draining_line, failure_line, status_line
 from probes.policy import Dialect
 from state.faults import Fault
-from state.history.recorder import RecorderState
+from state.history.condition import RecorderState
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
 
 NOW = 1000.0
-WELL = RecorderState(ok=True, cause="", unsaved_rows=0, lost_rows=0, path=Path("h"), wal_bytes=0)
+WELL = RecorderState(ok=True, cause="", unsaved_rows=0, lost_rows=0, path=Path("h"), file_bytes=0, wal_bytes=0)
 
 
 def target(name: str, standing: Standing = Standing.HEALTHY, **more: Any) -> TargetHealth:
@@ -78,9 +79,7 @@ WELL_TARGETS = [target(f"p/{number}") for number in range(5)]
         (
             known(
                 *WELL_TARGETS,
-                history=RecorderState(
-                    ok=False, cause="the disk is full", unsaved_rows=7, lost_rows=0, path=Path("h"), wal_bytes=0
-                ),
+                history=replace(WELL, ok=False, cause="the disk is full", unsaved_rows=7),
             ),
             "5/5 targets healthy, history: the disk is full (7 rows unsaved)",
         ),
