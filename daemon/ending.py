@@ -52,6 +52,7 @@ async def end(assembly: Assembly, servers: Servers, farewell: Farewell) -> None:
             tasks.start_soon(_hurry_up, farewell.orders, waiting)
             tasks.start_soon(_count_down, notifier, lambda: front.under_way, anyio.current_time() + grace)
             await front.empty()
+            await servers.keeper.quiet()
             tasks.cancel_scope.cancel()
     notifier.extend(_EXTENSION_S, "writing the history")
     if waiting.cancelled_caught:

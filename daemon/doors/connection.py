@@ -101,6 +101,11 @@ class Connection(web.RequestHandler):
             self._ending = True
             request.content.set_exception(web.RequestPayloadError("its chunks are malformed"))
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether another request may follow."""
+        return not self._line.keeper.ending
+
     def end_after_this(self) -> None:
         """Take no request after the one under way."""
         self._last = True

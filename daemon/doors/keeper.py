@@ -29,6 +29,8 @@ _LINGER_S: Final = 5.0
 _APPETITE: Final = 32 * 2**20
 """How much of what nobody wants is read between two sweeps, from all together: some 10 ms of work."""
 _SAY_EVERY_S: Final = 10.0
+_QUIET_S: Final = 0.25
+"""How long a kept connection is idle before it is closed at the end: a client may be sending its next request on it."""
 _HURRY_S: Final = Seconds(5)
 """What a body may lag behind once the daemon ends."""
 
@@ -69,6 +71,8 @@ class Doorkeeper:
         self.turns = Turns()
         self.unpacking = anyio.CapacityLimiter(1)
         self.larder = Larder(policy.buffered)
+        self.ending = False
+        """Whether each answer that begins from now on is the last of its connection."""
         self._counts = counts
         self._roll: Roll[Tended] = Roll(policy)
         self._parting: dict[Tended, None] = {}
@@ -124,9 +128,19 @@ class Doorkeeper:
         self._sated.pop(guest, None)
 
     def hurry(self) -> None:
-        """Have less patience with bodies from now on: the daemon ends."""
+        """Have less patience with bodies and keep no connection from now on: the daemon ends."""
+        self.ending = True
         body = min(self.policy.body_timeout, _HURRY_S)
         self.policy = msgspec.structs.replace(self.policy, body_timeout=body)
+
+    async def quiet(self) -> None:
+        """Wait until nobody seems to be about to ask: closing a connection then fails no request."""
+        while self._somebody_may_ask():  # noqa: ASYNC110 - nobody tells of silence
+            await anyio.sleep(_QUIET_S / 5)
+
+    def _somebody_may_ask(self) -> bool:
+        idle = (guest.idle_since for guest in self._roll.everyone())
+        return any(since is None or self.clock() - since < _QUIET_S for since in idle)
 
     def close(self) -> None:
         """Be done with everybody who is still there."""

@@ -16,6 +16,11 @@ __all__ = ["Request"]
 class Request(web.BaseRequest):
     """One request."""
 
+    @property
+    def keep_alive(self) -> bool:
+        """Whether its client wants to send another one on its connection, and may."""
+        return super().keep_alive and cast("Connection", self.protocol).is_kept
+
     async def read(self) -> bytes:
         """Return the whole body. Raises HTTPRequestEntityTooLarge, or what the server answers where no room is."""
         if self._read_bytes is None:

@@ -64,7 +64,18 @@ class Box:
         # Enter the cgroup first: it becomes the root of the cgroup namespace.
         enter = f'echo $$ > "{self._cgroup}/cgroup.procs" && exec "$@"'
         inner = [sys.executable, "-I", "-S", str(_ROOT), str(self._folder), lower_root(), *self._binds]
-        alone = ["unshare", *_NAMESPACES, "--fork", "--propagation", "private", "--kill-child=SIGKILL"]
+        # Nor does it outlive us, whatever ends us.
+        alone = [
+            "setpriv",
+            "--pdeathsig=KILL",
+            "--",
+            "unshare",
+            *_NAMESPACES,
+            "--fork",
+            "--propagation",
+            "private",
+            "--kill-child=SIGKILL",
+        ]
         with self._console.open("wb") as console:
             words = ["/bin/sh", "-c", enter, "sh", *alone, *inner]
             self._unshare = subprocess.Popen(  # noqa: S603 - our own words

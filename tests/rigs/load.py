@@ -57,6 +57,11 @@ class Load:
             self.failed += [problem] if problem else []
             self._changed.notify_all()
 
+    @property
+    def cut(self) -> list[str]:
+        """Those of the failed whose answer had begun when its connection was lost: no client can ask for its rest."""
+        return [problem for problem in self.failed if "incomplete chunked read" in problem]
+
     def more(self, count: int = 12) -> None:
         """Return after `count` more requests have ended."""
         with self._changed:

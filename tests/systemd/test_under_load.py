@@ -68,13 +68,16 @@ def test_a_broken_configuration_is_refused_with_its_problem_and_the_old_one_stay
 
 
 def test_after_a_kill_nothing_is_refused_and_standings_are_kept(busy: Service) -> None:
-    """Law: SIGKILL breaks what is under way, which the client's own retry heals; the socket refuses nobody."""
+    """Law: SIGKILL cuts the streams that had begun; whatever else was under way, the client's own retry heals.
+
+    The socket refuses nobody, neither those who ask again nor those who ask for the first time.
+    """
     eject(busy)
     with under_load(busy.socket, retries=2) as load:
         busy.systemctl("kill", "--signal=KILL", "fairlead.service")
         load.more()
         assert standing(busy) == "cooling"
-    assert load.failed == []
+    assert load.failed == load.cut
     assert busy.show("NRestarts") == "1"
 
 
@@ -86,7 +89,7 @@ def test_a_stopped_process_is_replaced_within_the_watchdogs_time(service: Servic
         service.systemctl("kill", "--signal=STOP", "fairlead.service")
         service.box.until(lambda: service.show("NRestarts") == "1", "the watchdog", 8)
         load.more()
-    assert load.failed == []
+    assert load.failed == load.cut
     assert "watchdog" in "".join(str(entry.get("MESSAGE")) for entry in service.journal("UNIT=fairlead.service"))
 
 
