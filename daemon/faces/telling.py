@@ -20,7 +20,12 @@ _BY_POLICY: Final = frozenset(
         RefusalKind.INCOMPATIBLE,
         RefusalKind.NO_TARGET,
         RefusalKind.QUEUE_FULL,
+        RefusalKind.BUFFERS_FULL,
+        RefusalKind.CONNECTIONS,
         RefusalKind.FORBIDDEN,
+        RefusalKind.KEY_NEEDED,
+        RefusalKind.NOT_READER,
+        RefusalKind.NOT_CLIENT,
         RefusalKind.NOT_OPERATOR,
         RefusalKind.NOT_SPEAKER,
     }
