@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from daemon.cli.exits import Exit, VerbFailed
 
-__all__ = ["main"]
+__all__ = ["HIDDEN", "VERBS", "main", "parser_of"]
 
 
 class _Verb(NamedTuple):
@@ -18,7 +18,7 @@ class _Verb(NamedTuple):
     help: str
 
 
-_VERBS: Final = {
+VERBS: Final = {
     "serve": _Verb("serve", "run the daemon in the foreground"),
     "demo": _Verb("demo", "see it work: simulated providers, an outage, the fallback, the recovery"),
     "check": _Verb("check", "report every problem of the configuration"),
@@ -37,9 +37,13 @@ _VERBS: Final = {
     "mock-fault": _Verb("mock_fault", "let the next requests of a workload see a fault, to rehearse its fallbacks"),
     "sql": _Verb("sql", "read the history with SQL"),
     "reload": _Verb("reload", "validate and swap the daemon's configuration"),
-    "config": _Verb("config", "write a start file, or print the file's JSON Schema"),
+    "config": _Verb("config", "show what is in force, write a start file, or print the file's JSON Schema"),
+    "completion": _Verb("completion", "print the completion of bash, zsh or fish"),
     "version": _Verb("version", "print the version"),
 }
+"""Every verb, in the order of `fairlead --help`. Several may share a module, which reads its own name from `verb`."""
+HIDDEN: Final = {"complete": _Verb("completing", "")}
+"""What no person types: what the scripts of `fairlead completion` ask."""
 _EPILOG: Final = (
     "exit codes: 0 fine, 1 failed or degraded, 2 usage, 3 no daemon on that socket, 4 not permitted, "
     "5 invalid configuration, 6 timed out"
@@ -52,21 +56,28 @@ def main(argv: list[str] | None = None) -> int:
     if not words or words[0] in {"-h", "--help"}:
         return _help(Exit.USAGE if not words else Exit.FINE)
     name = {"--version": "version", "-V": "version"}.get(words[0], words[0])
-    verb = _VERBS.get(name)
+    verb = VERBS.get(name) or HIDDEN.get(name)
     if verb is None:
-        near = difflib.get_close_matches(name, _VERBS, n=1)
+        near = difflib.get_close_matches(name, VERBS, n=1)
         hint = f" Did you mean {near[0]}?" if near else " See fairlead --help."
         print(f"fairlead: there is no verb {name}.{hint}", file=sys.stderr)
         return Exit.USAGE
     return _run(name, verb, words[1:])
 
 
-def _run(name: str, verb: _Verb, words: list[str]) -> int:
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of the verb `name`. Raises KeyError where there is none."""
+    verb = VERBS[name] if name in VERBS else HIDDEN[name]
     module = importlib.import_module(f"daemon.cli.{verb.module}")
     parser = argparse.ArgumentParser(prog=f"fairlead {name}", description=module.__doc__, epilog=_EPILOG)
     parser.set_defaults(verb=name)
     module.configure(parser)
-    options = parser.parse_args(words)
+    return parser
+
+
+def _run(name: str, verb: _Verb, words: list[str]) -> int:
+    options = parser_of(name).parse_args(words)
+    module = importlib.import_module(f"daemon.cli.{verb.module}")
     try:
         return int(module.run(options))
     except VerbFailed as failure:
@@ -80,8 +91,8 @@ def _run(name: str, verb: _Verb, words: list[str]) -> int:
 
 
 def _help(code: Exit) -> int:
-    width = max(map(len, _VERBS))
-    lines = [f"  {name:<{width}}  {verb.help}" for name, verb in _VERBS.items()]
+    width = max(map(len, VERBS))
+    lines = [f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items()]
     text = "\n".join(
         ["usage: fairlead VERB [OPTIONS]", "", "Routes LLM requests to the fastest healthy provider.", "", *lines]
     )

@@ -35,7 +35,7 @@ from state.errors import ConfigError
 from state.policy import HealthPolicy, HistoryPolicy
 from state.targets import TargetName
 
-__all__ = ["demo_configuration", "load"]
+__all__ = ["demo_configuration", "load", "read_settings"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -85,6 +85,20 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
     )
 
 
+def read_settings(files: tuple[Path, ...]) -> tuple[Document, FileSettings]:
+    """Return what `files` say, and every value that follows from it; references to secrets stay references.
+
+    Raises ConfigError with every problem.
+    """
+    document = read_files(files)
+    problems = Problems()
+    settings = _read(document.table, problems)
+    _listen(settings.daemon, problems)
+    if problems.found:
+        raise ConfigError(_lines(document, problems.found))
+    return document, settings
+
+
 def demo_configuration() -> Configuration:
     """Return what `serve --demo` serves: a workload `demo` over three simulated targets."""
     provider = Provider(name="lab", dialect=Dialect.SIMULATED, base_url="", models=("fast", "steady", "flaky"))
@@ -125,6 +139,7 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),
         providers=providers,
         workloads=workloads,
+        health=health,
         history=read_struct(HistoryPolicy, table.get("history", {}), ("history",), problems),
     )
 
