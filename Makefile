@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill budget replay story bench-quick prices hooks clean help
+.PHONY: demo test lint format soak kill budget replay story bench-quick prices man hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -56,6 +56,9 @@ bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy
 
 prices: $(DEV)  ## renew the price lists that come with fairlead from the installed genai-prices
 	$(BIN)/python -m probes.pricing.renew $$(date -u +%F)
+
+man: $(RUNTIME)  ## make the manual pages, in build/man
+	$(BIN)/python -m daemon.manual docs build/man
 
 hooks: $(DEV)  ## run the checks before each commit
 	$(BIN)/pre-commit install
