@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from daemon.cli.exits import Exit, VerbFailed
+from daemon.cli.getting_in import how_to_get_in
 from daemon.config.places import client_history, client_socket
 from daemon.unix_http import UnixConnection
 
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 _PATIENCE_S: Final = 20.0
-_EXITS: Final = {403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
+_EXITS: Final = {401: Exit.NOT_PERMITTED, 403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
 
 
 def configure_client(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +76,7 @@ def talking(options: argparse.Namespace, patience_s: float) -> Iterator[UnixConn
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise VerbFailed(Exit.NO_DAEMON, f"no daemon answers at {path}; start one with `fairlead serve`") from error
     except PermissionError as error:
-        raise VerbFailed(Exit.NOT_PERMITTED, f"{path} may not be opened by this user; ask for its group") from error
+        raise VerbFailed(Exit.NOT_PERMITTED, how_to_get_in(path)) from error
     except (OSError, http.client.HTTPException) as error:
         raise VerbFailed(
             Exit.FAILED, f"the daemon at {path} broke off: {str(error) or type(error).__name__}"

@@ -37,6 +37,7 @@ VERBS: Final = {
     "mock-fault": _Verb("mock_fault", "let the next requests of a workload see a fault, to rehearse its fallbacks"),
     "sql": _Verb("sql", "read the history with SQL"),
     "reload": _Verb("reload", "validate and swap the daemon's configuration"),
+    "keys": _Verb("keys", "the keys by which clients over TCP are known: add, list, revoke"),
     "config": _Verb("config", "show what is in force, write a start file, or print the file's JSON Schema"),
     "completion": _Verb("completion", "print the completion of bash, zsh or fish"),
     "version": _Verb("version", "print the version"),

@@ -11,6 +11,7 @@ import anyio.to_thread
 import msgspec
 from aiohttp import web
 
+from daemon.access.visitors import VISITOR
 from daemon.control import picture
 from daemon.control.eventing import Eventing
 from daemon.control.explaining import explained
@@ -21,12 +22,12 @@ from daemon.control.operating import (
     Problem,
     existing_target,
     json_body,
+    operator,
     problem,
 )
 from daemon.control.previewing import previewed
 from daemon.control.reporting import Report, Reporting
 from daemon.control.reviewing import Look, Reviewing
-from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import RefusalKind, problem_body
 from daemon.in_force import InForce
 from state.errors import HistoryError
@@ -42,6 +43,12 @@ _FLUSH_S = 1.0
 
 class _Sql(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query: str
+
+
+def _role(request: web.BaseRequest) -> str | None:
+    """Return what whoever asks may do."""
+    role = request[VISITOR].role
+    return None if role is None else role.word
 
 
 class ControlFace:
@@ -78,12 +85,11 @@ class ControlFace:
                 answer = await self._sql(await json_body(request, _Sql))
             case "POST", ["report"]:
                 report = await json_body(request, Report)
-                answer = self._reporting.take(report, peer_behind(request), await self._controls.desk.view())
+                answer = self._reporting.take(report, request[VISITOR].caller.user, await self._controls.desk.view())
             case "POST", ["mock-fault"]:
                 answer = await self._operating.rehearse(request)
             case "POST", ["reviews", request_id]:
-                peer = self._operating.operator(request)
-                answer = await self._reviewing.decide(request_id, await json_body(request, Look), peer)
+                answer = await self._reviewing.decide(request_id, await json_body(request, Look), operator(request))
             case "POST", ["reload"]:
                 answer = await self._operating.reload(request)
             case "POST", ["targets", provider, *model, verb] if verb in VERBS:
@@ -103,7 +109,7 @@ class ControlFace:
     async def _read(self, request: web.BaseRequest, words: list[str]) -> dict[str, Any] | None:
         match words:
             case ["status"]:
-                return await self._status()
+                return await self._status() | {"role": _role(request)}
             case ["targets"] | ["workloads"]:
                 return {words[0]: (await self._status())[words[0]]}
             case ["route"]:

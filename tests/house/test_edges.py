@@ -13,8 +13,9 @@ KNOWS_ASYNCIO = {
     "probes/wire/protocol.py": "a Protocol: bytes come by callback, without a task and a queue per connection",
 }
 READS_THE_WALL_CLOCK = {
+    "daemon/cli/keys.py": "a key says when it was made, for people",
     "daemon/assembly.py": "the composition root hands the wall clock to the recorder and the relay",
-    "daemon/lifecycle.py": "a restart maps the history's wall-clock times onto its own clock, once",
+    "daemon/recalling.py": "a restart maps the history's wall-clock times onto its own clock, once",
 }
 WALL_CLOCKS = {
     "datetime.datetime.now",
@@ -24,11 +25,13 @@ WALL_CLOCKS = {
     "time.time_ns",
 }
 USES_A_THREAD = {
+    "daemon/access/names.py": "names are looked up in a directory service, which may take seconds",
     "daemon/control/eventing.py": "events are read from the history, which is on a disk",
     "daemon/control/explaining.py": "a request's story is read from the history, which is on a disk",
     "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
     "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
     "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
+    "daemon/recalling.py": "the history is on a disk that may be slow, and the service manager is told so meanwhile",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",
 }
 
