@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill budget replay story bench-quick prices man hooks clean help
+.PHONY: demo test lint format soak kill budget replay story bench-quick prices man install uninstall purge wheels deb hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -13,6 +13,11 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 export PIP_NO_INPUT := 1
+
+# Where `make install` puts things: docs/install.md.
+PREFIX ?= /usr/local
+OPT ?= /opt/fairlead
+export DESTDIR PREFIX OPT SYSTEMD WHEELS
 
 # The stamps say what is in .venv: each is renewed when what it depends on is newer.
 VENV := .venv/.made
@@ -59,6 +64,21 @@ prices: $(DEV)  ## renew the price lists that come with fairlead from the instal
 
 man: $(RUNTIME)  ## make the manual pages, in build/man
 	$(BIN)/python -m daemon.manual docs build/man
+
+install:  ## install it on this system, or another version over it (as root); see docs/install.md
+	@deploy/install.sh
+
+uninstall:  ## remove what `make install` put; configuration and history stay
+	@deploy/uninstall.sh
+
+purge:  ## remove configuration, history and user, too
+	@deploy/uninstall.sh purge
+
+wheels:  ## collect the pinned packages in dist/wheels, for an installation without a network
+	deploy/wheels.sh dist/wheels
+
+deb:  ## build a Debian package, in dist; needs debhelper
+	deploy/deb.sh dist
 
 hooks: $(DEV)  ## run the checks before each commit
 	$(BIN)/pre-commit install

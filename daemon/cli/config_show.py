@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from daemon.cli.client import print_json
 from daemon.cli.exits import Exit, VerbFailed
-from daemon.config.checks import parse_listen
+from daemon.config.access import parse_listen
 from daemon.config.discovery import discovered
 from daemon.config.effective import DEFAULT, Value, by_environment, by_files, settings_found, values_of
 from daemon.config.load import read_settings
@@ -110,9 +111,13 @@ def _lines(shown: _Shown) -> Iterator[tuple[str, str]]:
     yield from toml_lines(shown.values)
 
 
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def _members(shown: _Shown) -> dict[str, Any]:
     return {
         "sources": shown.sources,
         "places": {place.path[0]: {"value": place.value, "origin": place.origin} for place in shown.places},
-        "values": [{"path": each.path, "value": each.value, "origin": each.origin} for each in shown.values],
+        "values": [{"path": each.path, "value": _json(each.value), "origin": each.origin} for each in shown.values],
     }

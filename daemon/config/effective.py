@@ -101,9 +101,11 @@ def _leaves(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _is_secret(path: KeyPath, value: Any) -> bool:
-    """Return whether a value is a key, or may hold a token; a reference to a key is neither."""
-    if path[-1] == "api_key":
+    """Return whether a value is a key or its digest, or may hold a token; a reference to a key is neither."""
+    if path[0] == "providers" and path[2:] == ("api_key",):
         return _REFERENCE.fullmatch(value) is None
+    if path[0] == "keys":
+        return path[2:] == ("sha256",)
     return path == ("alerts", "webhook") and bool(value)
 
 

@@ -58,10 +58,8 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
     document = read_files(files)
     problems = Problems()
     warnings: _Notes = []
-    settings = _read(document.table, problems)
+    settings, listen = _settle(document, problems)
     secrets = _secrets(settings.providers, environ, problems, warnings)
-    listen = _listen(settings.daemon, problems)
-    check_access(settings.daemon, listen or (), settings.keys, problems)
     if problems.found:
         raise ConfigError(_lines(document, problems.found))
     providers = {name: _provider(name, each, secrets[name]) for name, each in settings.providers.items()}
@@ -92,8 +90,7 @@ def read_settings(files: tuple[Path, ...]) -> tuple[Document, FileSettings]:
     """
     document = read_files(files)
     problems = Problems()
-    settings = _read(document.table, problems)
-    _listen(settings.daemon, problems)
+    settings, _ = _settle(document, problems)
     if problems.found:
         raise ConfigError(_lines(document, problems.found))
     return document, settings
@@ -104,6 +101,14 @@ def demo_configuration() -> Configuration:
     provider = Provider(name="lab", dialect=Dialect.SIMULATED, base_url="", models=("fast", "steady", "flaky"))
     workload = Workload(name="demo", targets=provider.targets, default=True)
     return Configuration(providers={"lab": provider}, workloads={"demo": workload}, source="demo")
+
+
+def _settle(document: Document, problems: Problems) -> tuple[FileSettings, tuple[tuple[str, int], ...] | None]:
+    """Return the settings and where TCP listens, with every problem noted that is not about secrets."""
+    settings = _read(document.table, problems)
+    listen = _listen(settings.daemon, problems)
+    check_access(settings.daemon, listen or (), settings.keys, problems)
+    return settings, listen
 
 
 def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:

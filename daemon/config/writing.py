@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from daemon.config.effective import DEFAULT, HIDDEN, Value
@@ -45,6 +46,8 @@ def toml_value(value: Any) -> str:
         return "{ " + ", ".join(f"{_dotted((key,))} = {toml_value(part)}" for key, part in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml_value, value)) + "]"
+    if isinstance(value, datetime):
+        return value.isoformat()
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
