@@ -59,9 +59,15 @@ def answer_within(options: argparse.Namespace, patience_s: float, url: str) -> A
 def history_to_read(options: argparse.Namespace) -> Path:
     """Return the file that was named, else the usual one, else the one that the daemon on the socket writes."""
     named = options.history or os.environ.get("FAIRLEAD_HISTORY")
-    if named or options.socket is None:
-        return client_history(options.history, os.environ)
-    return Path(ask(options, "GET", "/fairlead/v1/status")["history"]["path"])
+    usual = client_history(options.history, os.environ)
+    if named or (options.socket is None and usual.exists()):
+        return usual
+    try:
+        return Path(ask(options, "GET", "/fairlead/v1/status")["history"]["path"])
+    except VerbFailed:
+        if options.socket is not None:
+            raise
+        return usual  # whoever reads it says that it is not there
 
 
 @contextmanager

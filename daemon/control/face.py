@@ -26,9 +26,11 @@ from daemon.control.operating import (
     problem,
 )
 from daemon.control.previewing import previewed
+from daemon.control.pruning import Pruning
 from daemon.control.reporting import Report, Reporting
 from daemon.control.reviewing import Look, Reviewing
 from daemon.faces.refusals import RefusalKind, problem_body
+from daemon.faces.telling import say_refused
 from daemon.in_force import InForce
 from state.errors import HistoryError
 from state.history.inspection import QueryLimits
@@ -62,6 +64,7 @@ class ControlFace:
         self._clock = clock
         self._eventing = Eventing(controls.tail)
         self._reviewing = Reviewing(controls.recorder, controls.tail.path, clock)
+        self._pruning = Pruning(controls.recorder, clock)
         self._reporting = Reporting(controls.registry, controls.recorder, controls.alarm, clock)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -72,6 +75,7 @@ class ControlFace:
                 return await self._eventing.stream(request)
             answer = await self._dispatch(request)
         except Problem as refused:
+            say_refused(refused.refusal, None)
             body = problem_body(refused.refusal)
             return web.Response(status=refused.refusal.status, body=body, content_type="application/problem+json")
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
@@ -90,6 +94,8 @@ class ControlFace:
                 answer = await self._operating.rehearse(request)
             case "POST", ["reviews", request_id]:
                 answer = await self._reviewing.decide(request_id, await json_body(request, Look), operator(request))
+            case "POST", ["history", "prune"]:
+                answer = await self._pruning.prune(request, operator(request))
             case "POST", ["reload"]:
                 answer = await self._operating.reload(request)
             case "POST", ["targets", provider, *model, verb] if verb in VERBS:
@@ -102,7 +108,8 @@ class ControlFace:
                 RefusalKind.NOT_FOUND,
                 f"There is no {request.method} {request.path}. Under /fairlead/v1/ there are GET status, targets, "
                 "targets/{provider}/{model}, workloads, route?workload=W, explain/{request_id}, events; POST sql, "
-                "report, mock-fault, reload, reviews/{request_id}, targets/{provider}/{model}/drain, /resume, /probe.",
+                "report, mock-fault, reload, reviews/{request_id}, history/prune, "
+                "targets/{provider}/{model}/drain, /resume, /probe.",
             )
         return answer
 

@@ -21,7 +21,7 @@ from probes.prober import ProbeRequested, ProberMessage
 from state.durations import LONGEST_DRAIN_S
 from state.faults import Fault
 from state.history.charges import BudgetRow
-from state.history.recorder import RecorderState
+from state.history.condition import RecorderState
 from state.history.rows import OperationRow, RecorderMessage
 from state.mailbox import Address, Reply
 from state.messages import DrainRequested, RegistryMessage, ResumeRequested
