@@ -24,6 +24,7 @@ __all__ = ["configure_show", "show"]
 
 _COLUMN = 56
 _LISTEN = ("daemon", "listen")
+_LOG_FORMAT = ("daemon", "log_format")
 
 
 class _Shown(NamedTuple):
@@ -66,8 +67,16 @@ def _shown(options: argparse.Namespace, environ: Mapping[str, str]) -> _Shown:
     else:
         settings = settings_found(discovered(environ))
         values = values_of(settings, by_environment(settings))
-    told = tuple(_listening(options, environ, each) if each.path == _LISTEN else each for each in values)
+    told = tuple(_overridden(options, environ, each) for each in values)
     return _Shown(tuple(map(str, files)) or ("environment",), told, _places(options, environ))
+
+
+def _overridden(options: argparse.Namespace, environ: Mapping[str, str], configured: Value) -> Value:
+    if configured.path == _LISTEN:
+        return _listening(options, environ, configured)
+    if configured.path == _LOG_FORMAT and (named := environ.get("FAIRLEAD_LOG_FORMAT")):
+        return Value(_LOG_FORMAT, named, "environment: FAIRLEAD_LOG_FORMAT")
+    return configured
 
 
 def _listening(options: argparse.Namespace, environ: Mapping[str, str], configured: Value) -> Value:

@@ -39,7 +39,14 @@ _CANARY = "sk-canary-0123456789"
 @pytest.fixture(autouse=True)
 def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let no configuration of this machine and no variable play a part."""
-    for name in ("FAIRLEAD_CONFIG", "FAIRLEAD_SOCKET", "FAIRLEAD_LISTEN", "FAIRLEAD_HISTORY", "STATE_DIRECTORY"):
+    for name in (
+        "FAIRLEAD_CONFIG",
+        "FAIRLEAD_LOG_FORMAT",
+        "FAIRLEAD_SOCKET",
+        "FAIRLEAD_LISTEN",
+        "FAIRLEAD_HISTORY",
+        "STATE_DIRECTORY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
 
@@ -78,6 +85,9 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
     monkeypatch.setenv("FAIRLEAD_LISTEN", "127.0.0.1:1")
     assert _shown(capsys, *words)["daemon.listen"] == (["127.0.0.1:1"], "environment: FAIRLEAD_LISTEN")
     assert _shown(capsys, *words, "--listen", "none")["daemon.listen"] == ([], "command line")
+    assert _shown(capsys, *words)["daemon.log_format"] == ("auto", DEFAULT)
+    monkeypatch.setenv("FAIRLEAD_LOG_FORMAT", "json")
+    assert _shown(capsys, *words)["daemon.log_format"] == ("json", "environment: FAIRLEAD_LOG_FORMAT")
 
 
 def test_a_secret_is_not_shown_and_a_reference_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

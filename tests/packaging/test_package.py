@@ -7,7 +7,6 @@ whatever is missing is a failure.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,45 +25,8 @@ pytestmark = [
     pytest.mark.xdist_group("package"),
 ]
 _UNITS = sorted(file.name for pattern in ("*.service", "*.socket") for file in (ROOT / "systemd").glob(pattern))
-_NEWER = "99.0"
 _LEFT_BY_OTHERS = ("/var/cache", "/var/log", "/etc/group", "/etc/gshadow", "/etc/passwd", "/etc/shadow", "/etc/sub")
 """What managing users and packages leaves behind, whoever they were."""
-
-
-@pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the wheels, the package, a newer package, and what `make install` needs of a checkout."""
-    folder = tmp_path_factory.mktemp("given")
-    environment = {**os.environ, "FAIRLEAD_WHEELS": str(folder / "wheels")}
-    _make(["deploy/wheels.sh", str(folder / "wheels")], dict(os.environ))
-    _make(["deploy/deb.sh", str(folder)], environment)
-    (package,) = folder.glob("*.deb")
-    package.rename(folder / "fairlead.deb")
-    _renew(folder)
-    for name in ("daemon", "probes", "state", "deploy", "systemd", "docs", "requirements"):
-        shutil.copytree(ROOT / name, folder / "checkout" / name)
-    for name in ("README.md", "CHANGELOG.md", "fairlead.example.toml"):
-        shutil.copy(ROOT / name, folder / "checkout")
-    folder.chmod(0o755)
-    return folder
-
-
-def _make(words: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)  # noqa: S603
-    assert done.returncode == 0, done.stderr
-
-
-def _renew(folder: Path) -> None:
-    """Make a package of a newer version, with a file more and one less, out of the package."""
-    opened = folder / "opened"
-    subprocess.run(["dpkg-deb", "-R", folder / "fairlead.deb", opened], check=True)  # noqa: S603, S607
-    control = opened / "DEBIAN/control"
-    control.write_text(control.read_text().replace(f"Version: {VERSION}", f"Version: {_NEWER}"))
-    (opened / "opt/fairlead/newer").touch()
-    (opened / "usr/share/doc/fairlead/README.md.gz").unlink()
-    words = ["dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "-b", opened, folder / "newer.deb"]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-    shutil.rmtree(opened)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["CleanRoot", "Unavailable", "clean_root", "release"]
+__all__ = ["CleanRoot", "Unavailable", "clean_root", "kept_root", "release"]
 
 _PACKAGES: Final = "python3,python3-venv,systemd,systemd-sysv,dbus"
 _ENVIRONMENT: Final = (
@@ -76,9 +76,7 @@ class CleanRoot:
 @contextlib.contextmanager
 def clean_root(folder: Path, given: Path) -> Iterator[CleanRoot]:
     """Give a fresh root that works in `folder` and shows `given` at /given. Raises Unavailable."""
-    if os.geteuid() != 0:
-        raise Unavailable("a clean root takes root")
-    lower = _kept()
+    lower = kept_root()
     folder.mkdir()
     words = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", _LAY_OVER, "sh"]
     process = subprocess.Popen(  # noqa: S603
@@ -104,8 +102,13 @@ def release() -> str:
     return described["VERSION_CODENAME"]
 
 
-def _kept() -> Path:
-    """Return the root that is kept; the first time it is made, from where this machine gets its packages."""
+def kept_root() -> Path:
+    """Return the root that is kept; the first time it is made, from where this machine gets its packages.
+
+    Raises Unavailable.
+    """
+    if os.geteuid() != 0:
+        raise Unavailable("a clean root takes root")
     home = Path(os.environ.get("XDG_CACHE_HOME", "") or Path.home() / ".cache")
     kept = home / "fairlead" / f"{release()}-{platform.machine()}"
     if kept.exists():
