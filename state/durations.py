@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Final
 
 __all__ = ["LONGEST_DRAIN_S", "Seconds", "parse_duration", "spell_duration"]
@@ -41,4 +40,8 @@ def spell_duration(seconds: float) -> str:
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
         count, left = divmod(left, size)
         spelled += f"{count}{unit}" if count else ""
-    return spelled if spelled and parse_duration(spelled) == seconds else f"{Decimal(repr(float(seconds))):f}s"
+    if spelled and parse_duration(spelled) == seconds:
+        return spelled
+    from decimal import Decimal  # noqa: PLC0415 - for what nobody writes by hand; the daemon needs none
+
+    return f"{Decimal(repr(float(seconds))):f}s"

@@ -1,12 +1,13 @@
 """The Debian package and `make install`, each in a clean root: installed, run, renewed, removed.
 
-Both take a network once, half a minute and root: they run where FAIRLEAD_REQUIRE_PACKAGE is set, as in CI, and then
-whatever is missing is a failure.
+They take a network once, a minute and root, so `make test-package` asks for them (FAIRLEAD_REQUIRE_PACKAGE), as CI
+does; whatever is missing is then a failure.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +18,10 @@ from daemon.version import VERSION
 from tests.rigs.clean_root import CleanRoot, Unavailable, clean_root
 from tests.rigs.product import ROOT
 
-pytestmark = [
-    pytest.mark.skipif(
-        not os.environ.get("FAIRLEAD_REQUIRE_PACKAGE"),
-        reason="FAIRLEAD_REQUIRE_PACKAGE=1 installs a package in a clean root: a minute, a network, root",
-    ),
-    pytest.mark.xdist_group("package"),
-]
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("FAIRLEAD_REQUIRE_PACKAGE"),
+    reason="`make test-package` installs the package in a clean root: a minute, a network once, root",
+)
 _UNITS = sorted(file.name for pattern in ("*.service", "*.socket") for file in (ROOT / "systemd").glob(pattern))
 _LEFT_BY_OTHERS = ("/var/cache", "/var/log", "/etc/group", "/etc/gshadow", "/etc/passwd", "/etc/shadow", "/etc/sub")
 """What managing users and packages leaves behind, whoever they were."""
@@ -123,3 +121,13 @@ def test_make_install_is_run_twice_and_undone(root: CleanRoot) -> None:
     root.run("/given/checkout/deploy/uninstall.sh", "purge")
     folders = {name for name in root.files() - before if not name.startswith(_LEFT_BY_OTHERS)}
     assert [name for name in folders if "fairlead" in name] == []
+
+
+def test_lintian_has_nothing_to_say_that_is_not_answered(given: Path) -> None:
+    """Law: debian/fairlead.lintian-overrides has the reason for every tag that it silences, and silences all."""
+    lintian = shutil.which("lintian")
+    if lintian is None:
+        pytest.skip("no lintian is installed")
+    words = [lintian, "--allow-root", "--fail-on", "error,warning", str(given / "fairlead.deb")]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)  # noqa: S603
+    assert (done.returncode, done.stdout) == (0, "")

@@ -16,13 +16,10 @@ from tests.rigs.box import Box, why_not
 from tests.rigs.clean_root import Unavailable, kept_root
 from tests.rigs.process import UnixConnection
 
-pytestmark = [
-    pytest.mark.skipif(
-        not os.environ.get("FAIRLEAD_REQUIRE_PACKAGE"),
-        reason="FAIRLEAD_REQUIRE_PACKAGE=1 installs a package in a clean root: a minute, a network, root",
-    ),
-    pytest.mark.xdist_group("package"),
-]
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("FAIRLEAD_REQUIRE_PACKAGE"),
+    reason="`make test-package` installs the package in a clean root: a minute, a network once, root",
+)
 _SOCKET = "/run/fairlead/fairlead.sock"
 _ASKED = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "hello"}]})
 
@@ -35,7 +32,7 @@ def box(tmp_path: Path, given: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     except Unavailable as problem:
         pytest.fail(str(problem))
     if reason := why_not():
-        pytest.skip(reason)
+        (pytest.fail if os.environ.get("FAIRLEAD_REQUIRE_SYSTEMD") else pytest.skip)(reason)
     (tmp_path / "box").mkdir()
     machine = Box(tmp_path / "box", f"{given}:/given")
     try:

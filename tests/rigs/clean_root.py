@@ -123,8 +123,10 @@ def kept_root() -> Path:
         shutil.rmtree(made)
         raise Unavailable(f"debootstrap made no clean root: {done.stdout.strip().splitlines()[-1:]}")
     made.chmod(0o755)
-    with contextlib.suppress(OSError):  # another run was quicker
+    try:
         made.rename(kept)
+    except OSError:  # another run was quicker
+        shutil.rmtree(made)
     return kept
 
 
