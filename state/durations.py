@@ -42,6 +42,6 @@ def spell_duration(seconds: float) -> str:
         spelled += f"{count}{unit}" if count else ""
     if spelled and parse_duration(spelled) == seconds:
         return spelled
-    from decimal import Decimal  # noqa: PLC0415 - for what nobody writes by hand; the daemon needs none
+    from decimal import Decimal  # noqa: PLC0415 - for what nobody writes by hand
 
     return f"{Decimal(repr(float(seconds))):f}s"
