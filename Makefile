@@ -3,7 +3,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill budget replay story bench-quick prices hooks clean help
+.PHONY: demo test test-package lint format soak kill budget replay story bench-quick prices man
+.PHONY: install uninstall purge wheels deb hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -13,6 +14,11 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 export PIP_NO_INPUT := 1
+
+# Where `make install` puts things, and where it takes them from: docs/install.md.
+PREFIX ?= /usr/local
+OPT ?= /opt/fairlead
+PLACES = DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" OPT="$(OPT)" SYSTEMD="$(SYSTEMD)" WHEELS="$(WHEELS)"
 
 # The stamps say what is in .venv: each is renewed when what it depends on is newer.
 VENV := .venv/.made
@@ -25,6 +31,9 @@ demo: $(RUNTIME)  ## see it work: real traffic, an outage, the fallback, the rec
 
 test: lint node  ## run every check and every test
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal
+
+test-package: $(DEV)  ## build the Debian package; install, renew and remove it in a clean root (as root, on Debian)
+	FAIRLEAD_REQUIRE_PACKAGE=1 $(BIN)/pytest tests/packaging/test_package.py tests/packaging/test_upgrade.py
 
 lint: $(DEV)  ## check the style, the types and the layers
 	$(BIN)/ruff check .
@@ -57,6 +66,24 @@ bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy
 prices: $(DEV)  ## renew the price lists that come with fairlead from the installed genai-prices
 	$(BIN)/python -m probes.pricing.renew $$(date -u +%F)
 
+man: $(RUNTIME)  ## make the manual pages, in build/man
+	$(BIN)/python -m daemon.manual docs build/man
+
+install:  ## install it on this system, or another version over it (as root); see docs/install.md
+	@$(PLACES) deploy/install.sh
+
+uninstall:  ## remove what `make install` put; configuration and history stay
+	@$(PLACES) deploy/uninstall.sh
+
+purge:  ## remove configuration, history and user, too
+	@$(PLACES) deploy/uninstall.sh purge
+
+wheels:  ## collect the pinned packages in dist/wheels, for an installation without a network
+	deploy/wheels.sh dist/wheels
+
+deb:  ## build a Debian package, in dist; needs debhelper
+	deploy/deb.sh dist
+
 hooks: $(DEV)  ## run the checks before each commit
 	$(BIN)/pre-commit install
 
@@ -65,7 +92,7 @@ clean:  ## remove everything that was installed or cached here
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 $(VENV):
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; install one (Debian 12: apt install" \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["LONGEST_DRAIN_S", "Seconds", "parse_duration"]
+__all__ = ["LONGEST_DRAIN_S", "Seconds", "parse_duration", "spell_duration"]
 
 LONGEST_DRAIN_S: Final = 3652.5 * 86_400
 """Ten years: a longer drain is a slip of the key, or is meant to last until it is resumed."""
@@ -30,3 +30,18 @@ def parse_duration(text: str) -> Seconds:
         message = f"{text!r} is not a duration; write a number and a unit, such as 250ms, 30s, 10m, 1h30m or 7d"
         raise ValueError(message)
     return Seconds(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def spell_duration(seconds: float) -> str:
+    """Return how a person writes `seconds`, such as `1h30m`; `parse_duration` gives exactly the same number back."""
+    if not seconds:
+        return "0s"
+    left, spelled = round(seconds * 1000), ""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, left = divmod(left, size)
+        spelled += f"{count}{unit}" if count else ""
+    if spelled and parse_duration(spelled) == seconds:
+        return spelled
+    from decimal import Decimal  # noqa: PLC0415 - for what nobody writes by hand
+
+    return f"{Decimal(repr(float(seconds))):f}s"

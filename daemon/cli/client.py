@@ -18,6 +18,7 @@ from daemon.config.places import client_history, client_socket
 from daemon.unix_http import UnixConnection
 
 __all__ = [
+    "answer_within",
     "ask",
     "configure_client",
     "history_to_read",
@@ -41,6 +42,15 @@ def ask(options: argparse.Namespace, method: str, url: str, body: object = None)
     """Return the daemon's JSON answer. Raises VerbFailed with the exit code that fits."""
     with talking(options, _PATIENCE_S) as connection:
         connection.request(method, url, None if body is None else json.dumps(body))
+        answer = connection.getresponse()
+        text = answer.read()
+    return understood(answer.status, text)
+
+
+def answer_within(options: argparse.Namespace, patience_s: float, url: str) -> Any:
+    """Return the daemon's JSON answer to a GET, waited for `patience_s` at most. Raises VerbFailed."""
+    with talking(options, patience_s) as connection:
+        connection.request("GET", url)
         answer = connection.getresponse()
         text = answer.read()
     return understood(answer.status, text)

@@ -1,4 +1,4 @@
-"""`config init` writes a start file from the keys in the environment; `config schema` prints the file's JSON Schema."""
+"""Show what is in force and who set it, write a start file from the keys in the environment, print the JSON Schema."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from daemon.cli.config_show import configure_show, show
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.discovery import KNOWN
 from daemon.config.schema import configuration_schema
@@ -42,7 +43,8 @@ models = ["fast", "steady", "flaky"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="init|schema")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="show|init|schema")
+    configure_show(actions.add_parser("show", help="print every value in force, as TOML; secrets are left out"))
     init = actions.add_parser("init", help="print a start file, or write it with --output")
     init.add_argument("--output", metavar="FILE", help="must not exist yet")
     actions.add_parser("schema", help="print the JSON Schema")
@@ -50,6 +52,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Print or write."""
+    if options.action == "show":
+        return show(options)
     if options.action == "schema":
         print(json.dumps(configuration_schema(), indent=2))
         return Exit.FINE

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.service.journald import is_journal, prefixed
 
-__all__ = ["main"]
+__all__ = ["HIDDEN", "VERBS", "main", "parser_of"]
 
 
 class _Verb(NamedTuple):
@@ -20,7 +20,7 @@ class _Verb(NamedTuple):
     help: str
 
 
-_VERBS: Final = {
+VERBS: Final = {
     "serve": _Verb("serve", "run the daemon in the foreground"),
     "demo": _Verb("demo", "see it work: simulated providers, an outage, the fallback, the recovery"),
     "check": _Verb("check", "report every problem of the configuration"),
@@ -41,9 +41,13 @@ _VERBS: Final = {
     "history": _Verb("history", "check the history, back it up, prune it, export it"),
     "reload": _Verb("reload", "validate and swap the daemon's configuration"),
     "keys": _Verb("keys", "the keys by which clients over TCP are known: add, list, revoke"),
-    "config": _Verb("config", "write a start file, or print the file's JSON Schema"),
+    "config": _Verb("config", "show what is in force, write a start file, or print the file's JSON Schema"),
+    "completion": _Verb("completion", "print the completion of bash, zsh or fish"),
     "version": _Verb("version", "print the version"),
 }
+"""Every verb, in the order of `fairlead --help`. Several may share a module, which reads its own name from `verb`."""
+HIDDEN: Final = {"complete": _Verb("completing", "")}
+"""What no person types: what the scripts of `fairlead completion` ask."""
 _ERROR: Final = 3
 """syslog(3)'s."""
 _EPILOG: Final = (
@@ -58,21 +62,28 @@ def main(argv: list[str] | None = None) -> int:
     if not words or words[0] in {"-h", "--help"}:
         return _help(Exit.USAGE if not words else Exit.FINE)
     name = {"--version": "version", "-V": "version"}.get(words[0], words[0])
-    verb = _VERBS.get(name)
+    verb = VERBS.get(name) or HIDDEN.get(name)
     if verb is None:
-        near = difflib.get_close_matches(name, _VERBS, n=1)
+        near = difflib.get_close_matches(name, VERBS, n=1)
         hint = f" Did you mean {near[0]}?" if near else " See fairlead --help."
         print(f"fairlead: there is no verb {name}.{hint}", file=sys.stderr)
         return Exit.USAGE
     return _run(name, verb, words[1:])
 
 
-def _run(name: str, verb: _Verb, words: list[str]) -> int:
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of the verb `name`. Raises KeyError where there is none."""
+    verb = VERBS[name] if name in VERBS else HIDDEN[name]
     module = importlib.import_module(f"daemon.cli.{verb.module}")
     parser = argparse.ArgumentParser(prog=f"fairlead {name}", description=module.__doc__, epilog=_EPILOG)
     parser.set_defaults(verb=name)
     module.configure(parser)
-    options = parser.parse_args(words)
+    return parser
+
+
+def _run(name: str, verb: _Verb, words: list[str]) -> int:
+    options = parser_of(name).parse_args(words)
+    module = importlib.import_module(f"daemon.cli.{verb.module}")
     try:
         return int(module.run(options))
     except VerbFailed as failure:
@@ -93,8 +104,8 @@ def _urgent(text: str) -> str:
 
 
 def _help(code: Exit) -> int:
-    width = max(map(len, _VERBS))
-    lines = [f"  {name:<{width}}  {verb.help}" for name, verb in _VERBS.items()]
+    width = max(map(len, VERBS))
+    lines = [f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items()]
     text = "\n".join(
         ["usage: fairlead VERB [OPTIONS]", "", "Routes LLM requests to the fastest healthy provider.", "", *lines]
     )

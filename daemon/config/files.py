@@ -31,6 +31,11 @@ class Document(msgspec.Struct, frozen=True):
                     return rank, line, f"{file}:{line}"
         return 0, 1, f"{self.files[0][0]}:1"
 
+    def origin(self, path: KeyPath) -> str | None:
+        """Return the `file:line` that sets exactly `path`, None where no file does."""
+        places = (f"{file}:{lines[path]}" for file, lines in reversed(self.files) if path in lines)
+        return next(places, None)
+
 
 def read_files(files: tuple[Path, ...]) -> Document:
     """Return `files` merged, later ones over earlier ones. Raises ConfigError where one cannot be read or parsed."""

@@ -36,7 +36,7 @@ from state.errors import ConfigError
 from state.policy import HealthPolicy, HistoryPolicy
 from state.targets import TargetName
 
-__all__ = ["demo_configuration", "load"]
+__all__ = ["demo_configuration", "load", "read_settings"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -59,11 +59,8 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
     document = read_files(files)
     problems = Problems()
     warnings: _Notes = []
-    settings = _read(document.table, problems)
+    settings, listen = _settle(document, problems)
     secrets = _secrets(settings.providers, environ, problems, warnings)
-    listen = _listen(settings.daemon, problems)
-    check_access(settings.daemon, listen or (), settings.keys, problems)
-    check_doors(settings.daemon, problems)
     if problems.found:
         raise ConfigError(_lines(document, problems.found))
     providers = {name: _provider(name, each, secrets[name]) for name, each in settings.providers.items()}
@@ -89,11 +86,33 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
     )
 
 
+def read_settings(files: tuple[Path, ...]) -> tuple[Document, FileSettings]:
+    """Return what `files` say, and every value that follows from it; references to secrets stay references.
+
+    Raises ConfigError with every problem.
+    """
+    document = read_files(files)
+    problems = Problems()
+    settings, _ = _settle(document, problems)
+    if problems.found:
+        raise ConfigError(_lines(document, problems.found))
+    return document, settings
+
+
 def demo_configuration() -> Configuration:
     """Return what `serve --demo` serves: a workload `demo` over three simulated targets."""
     provider = Provider(name="lab", dialect=Dialect.SIMULATED, base_url="", models=("fast", "steady", "flaky"))
     workload = Workload(name="demo", targets=provider.targets, default=True)
     return Configuration(providers={"lab": provider}, workloads={"demo": workload}, source="demo")
+
+
+def _settle(document: Document, problems: Problems) -> tuple[FileSettings, tuple[tuple[str, int], ...] | None]:
+    """Return the settings and where TCP listens, with every problem noted that is not about secrets."""
+    settings = _read(document.table, problems)
+    listen = _listen(settings.daemon, problems)
+    check_access(settings.daemon, listen or (), settings.keys, problems)
+    check_doors(settings.daemon, problems)
+    return settings, listen
 
 
 def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
@@ -129,6 +148,7 @@ def _read(table: Mapping[str, Any], problems: Problems) -> FileSettings:
         daemon=read_struct(DaemonSettings, table.get("daemon", {}), ("daemon",), problems),
         providers=providers,
         workloads=workloads,
+        health=health,
         history=read_struct(HistoryPolicy, table.get("history", {}), ("history",), problems),
     )
 

@@ -18,6 +18,8 @@ from tests.rigs.process import LAB, Daemon, running, simulate
 _CLIENT_VERBS = (
     *(
         "check",
+        "completing",
+        "completion",
         "config",
         "costs",
         "demo",
