@@ -29,7 +29,7 @@ _LINGER_S: Final = 5.0
 _APPETITE: Final = 32 * 2**20
 """How much of what nobody wants is read between two sweeps, from all together: some 10 ms of work."""
 _SAY_EVERY_S: Final = 10.0
-_HURRY_S: Final = Seconds(5)
+_HURRY_S: Final = Seconds(2)
 """What a body may lag behind once the daemon ends."""
 
 
