@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from daemon.access.roles import Access, Role
 from daemon.alerts.policy import AlertPolicy
+from daemon.config.settings import LogFormat
 from daemon.doors.guard.policy import DoorPolicy
 from daemon.limits.caller import Caller
 from daemon.limits.policy import Limits
@@ -24,15 +26,13 @@ class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     listen: tuple[tuple[str, int], ...] | None = None
     """TCP addresses; None where the configuration says nothing."""
-    operators: tuple[str, ...] = ()
-    speakers: tuple[str, ...] = ()
-    """Who may say for whom a request is, besides root and the daemon's own user."""
     drain_grace: Seconds = Seconds(30)
     max_body: int = 16 * 2**20
     """Bytes of a request's body."""
     doors: DoorPolicy = DoorPolicy()
     """How much of the daemon one connection, one peer and all of them may take up."""
     log_level: str = "info"
+    log_format: LogFormat = "auto"
 
 
 class ClientKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,7 @@ class ClientKey(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     digest: bytes
     caller: Caller
+    role: Role = Role.CLIENT
     speaks: bool = False
     """Whether its holder may say for whom a request is."""
 
@@ -51,6 +52,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     providers: Mapping[str, Provider]
     workloads: Mapping[str, Workload]
     daemon: DaemonPolicy = DaemonPolicy()
+    access: Access = msgspec.field(default_factory=Access)
     keys: tuple[ClientKey, ...] = ()
     history: HistoryPolicy = HistoryPolicy()
     alerts: AlertPolicy = AlertPolicy()

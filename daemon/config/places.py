@@ -14,6 +14,8 @@ __all__ = [
     "config_files",
     "default_listen",
     "history_file",
+    "is_service",
+    "keys_file",
     "runtime_folder",
     "server_socket",
 ]
@@ -29,19 +31,29 @@ def config_files(explicit: str | None, environ: Mapping[str, str], uid: int) -> 
     """Return the files to read, in order; none where there is no configuration.
 
     `--config`, else `$FAIRLEAD_CONFIG`; else, for a user, the user's own file; else /etc/fairlead/fairlead.toml and
-    the drop-ins of /etc/fairlead/conf.d. For root and under systemd the system's file comes first.
+    the drop-ins of /etc/fairlead/conf.d. For root and under systemd the system's file comes first, to be complained of
+    where it may not be read; to a user who may not read it, it does not exist.
     """
     named = explicit or environ.get("FAIRLEAD_CONFIG")
     if named:
         return (Path(named),)
     own = _xdg(environ, "XDG_CONFIG_HOME", ".config") / "fairlead.toml"
-    system = tuple(
-        file
-        for file in (_SYSTEM_CONFIG / "fairlead.toml", *sorted((_SYSTEM_CONFIG / "conf.d").glob("*.toml")))
-        if file.is_file()
-    )
     mine = (own,) if own.is_file() else ()
-    return (system or mine) if uid == 0 or _is_service(environ) else (mine or system)
+    first = _SYSTEM_CONFIG / "fairlead.toml"
+    systems = uid == 0 or is_service(environ)
+    try:
+        system = tuple(file for file in (first, *sorted((_SYSTEM_CONFIG / "conf.d").glob("*.toml"))) if file.is_file())
+    except PermissionError:
+        system = (first,) if systems else ()
+    return (system or mine) if systems else (mine or system)
+
+
+def keys_file(files: tuple[Path, ...]) -> Path:
+    """Return where a new key is written, for a configuration of `files`, so that whoever reads them reads it too.
+
+    Beside the system's file in its conf.d; into a user's own file, and into one that was named, which are read alone.
+    """
+    return _SYSTEM_CONFIG / "conf.d" / "keys.toml" if _SYSTEM_CONFIG in files[0].parents else files[0]
 
 
 def server_socket(explicit: str | None, environ: Mapping[str, str], uid: int) -> Path:
@@ -67,7 +79,7 @@ def client_socket(explicit: str | None, environ: Mapping[str, str], uid: int) ->
     if named:
         return Path(named)
     own = _user_socket(environ, uid)
-    return own if own.exists() or not _SYSTEM_SOCKET.exists() else _SYSTEM_SOCKET
+    return own if _there(own) or not _there(_SYSTEM_SOCKET) else _SYSTEM_SOCKET
 
 
 def history_file(explicit: str | None, environ: Mapping[str, str]) -> Path:
@@ -85,16 +97,28 @@ def client_history(explicit: str | None, environ: Mapping[str, str]) -> Path:
     """Return the history that `sql` reads: the user's own where there is one, else the system's."""
     own = history_file(explicit, environ)
     named = explicit or environ.get("FAIRLEAD_HISTORY")
-    return own if named or own.exists() or not _SYSTEM_HISTORY.exists() else _SYSTEM_HISTORY
+    return own if named or _there(own) or not _there(_SYSTEM_HISTORY) else _SYSTEM_HISTORY
 
 
 def default_listen(environ: Mapping[str, str]) -> str | None:
     """Return the TCP address of a daemon that was told none: a user's has one, a service's has not."""
-    return None if _is_service(environ) else DEFAULT_LISTEN
+    return None if is_service(environ) else DEFAULT_LISTEN
 
 
-def _is_service(environ: Mapping[str, str]) -> bool:
+def is_service(environ: Mapping[str, str]) -> bool:
+    """Return whether systemd has started the daemon by a unit that gives it folders."""
     return "STATE_DIRECTORY" in environ or "RUNTIME_DIRECTORY" in environ
+
+
+def _there(path: Path) -> bool:
+    """Return whether something is at `path`, as far as this user can tell: what it may not see may be there."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _user_socket(environ: Mapping[str, str], uid: int) -> Path:

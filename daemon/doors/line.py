@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from daemon.access.peers import peer_of
 from daemon.doors.guard.answers import spoken
 from daemon.doors.guard.policy import Reason
 from daemon.doors.keeper import Doorkeeper
-from daemon.faces.peers import peer_of
 from daemon.faces.refusals import Refusal, RefusalKind
 
 __all__ = ["Line", "Speaker"]
