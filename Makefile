@@ -3,8 +3,12 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: demo test test-package lint format soak kill budget replay story bench-quick prices man
 .PHONY: install uninstall purge wheels deb hooks clean help
+=======
+.PHONY: demo test lint format soak kill budget replay story siege bench-quick prices hooks clean help
+>>>>>>> siege
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -59,6 +63,9 @@ replay: $(DEV)  ## 100,000 random choices, recorded and made again: each must co
 
 story: $(DEV)  ## two minutes of outage, brownout and rate limit: is routing as good as the simulator says
 	$(BIN)/python -m benchmarks.story
+
+siege: $(DEV)  ## fifteen attacks on a daemon, and what its other clients notice of them
+	$(BIN)/python -m benchmarks.siege
 
 bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy; needs a C compiler
 	$(BIN)/python -m benchmarks.quick

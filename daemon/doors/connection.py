@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import anyio
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
+from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
 from daemon.doors.guard.answers import raised, response_of, spoken
@@ -76,7 +76,8 @@ class Connection(web.RequestHandler):
             self._weigh(len(data))
         else:
             self._head_since, self._head = None, 0
-            self._break_off()
+            if type(self._messages[-1][0]) is not RawRequestMessage:
+                self._break_off()
 
     def _weigh(self, size: int) -> None:
         """Note a piece of a head, or of a body, and refuse what is too large for what it carries."""
@@ -93,12 +94,15 @@ class Connection(web.RequestHandler):
             self._line.abort()
 
     def _break_off(self) -> None:
-        """Tell a request that waits for its body of a mistake in it; the server would only queue an answer."""
+        """Read nothing more behind a mistake, and tell a request that waits for its body if it is in that.
+
+        The server would only queue an answer, and make up an error with all that came for each piece that follows.
+        """
+        self._ending = True
         request = self._current_request
         if request is not None and not request.content.is_eof():
             self._line.keeper.count(Reason.MALFORMED)
             self._messages.clear()
-            self._ending = True
             request.content.set_exception(web.RequestPayloadError("its chunks are malformed"))
 
     @property

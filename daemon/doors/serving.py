@@ -8,7 +8,7 @@ from socket import socket as Socket  # noqa: N812 - a class by a class's name
 from typing import Any, cast
 
 import anyio
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from daemon.doors.connection import CLIENTS_OWN, Connection, Mishap, malformed
 from daemon.doors.guard.answers import response_of
@@ -111,6 +111,7 @@ class Servers:
             problem = framing_problem(message.version, message.path, message.headers)
             if problem is not None:
                 cast("Connection", request.protocol).stop_reading()
+                request._version = HttpVersion11  # noqa: SLF001 - the answer's, whatever the client believes to speak
                 self.keeper.count(Reason.MALFORMED)
                 return response_of(malformed(problem))
             if message.upgrade:  # which is never granted; what follows might be meant for another protocol
