@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-__all__ = ["BenchmarkError", "Cores", "Process", "exchange", "free_port", "until"]
+__all__ = ["BenchmarkError", "Cores", "Process", "UnixConnection", "exchange", "free_port", "until"]
 
 
 class BenchmarkError(Exception):
@@ -135,8 +135,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
     def __init__(self, path: Path) -> None:
+        """Connect to `path` when first used."""
         super().__init__("localhost", timeout=10)
         self._path = str(path)
 
@@ -149,7 +152,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def exchange(path: Path, method: str, url: str, body: bytes | None = None) -> int | None:
     """Send one request to the HTTP server on the socket `path`; return the status, None where nobody answers."""
-    connection = _UnixConnection(path)
+    connection = UnixConnection(path)
     try:
         connection.request(method, url, body, {"content-type": "application/json"})
         answer = connection.getresponse()
