@@ -35,9 +35,11 @@ from daemon.relay.curfew import Curfew
 from daemon.relay.deadlines import DeadlineSweep
 from daemon.relay.gear import Gear, Surroundings
 from daemon.relay.journal import Witnesses
-from daemon.reloading import Audience, Reload
+from daemon.reloading import Audience, Reload, Source
 from daemon.replay.fingerprint import fingerprint
 from daemon.routing.leases import DispatcherMessage
+from daemon.service.board import Overhearing, StatusBoard
+from daemon.service.watchdog import Watched
 from daemon.shadow.copies import Copied
 from daemon.shadow.shadows import Shadows
 from daemon.simulation import Simulation
@@ -116,8 +118,8 @@ class Runs(Protocol):
 class Assembly:
     """Everything that runs, put together and not yet started."""
 
-    def __init__(self, configuration: Configuration, past: Past, simulation: Simulation) -> None:
-        """Build the actors for `configuration`, with what a former run left behind."""
+    def __init__(self, configuration: Configuration, past: Past, simulation: Simulation, board: StatusBoard) -> None:
+        """Build the actors for `configuration`, with what a former run left behind; `board` hears what changes."""
         boxes = Mailboxes()
         self.clock = time.monotonic
         self.in_force = InForce(configuration)
@@ -128,9 +130,8 @@ class Assembly:
         self.boxes = boxes
         seed = random.SystemRandom().getrandbits(32)
         self.recorder = Recorder(boxes.recorder, past.history, configuration.history, time.time)
-        self.registry = Registry(
-            boxes.registry, boxes.dispatcher.address, boxes.recorder.address, configuration.policies, past.remembered
-        )
+        heard = Overhearing(boxes.dispatcher.address, board)
+        self.registry = Registry(boxes.registry, heard, boxes.recorder.address, configuration.policies, past.remembered)
         self.dispatcher = Dispatcher(boxes.dispatcher, configuration.routes, seed)
         self.answers = AnswerStore(boxes.answers, past.history.with_name("answers.sqlite"), time.time)
         self.rehearsals = Rehearsals()
@@ -151,7 +152,7 @@ class Assembly:
             metrics=self.metrics,
             till=self.till,
         )
-        self.reload = Reload(past.load, self.in_force, audience, simulation)
+        self.reload = Reload(Source(past.load, simulation), self.in_force, audience, board)
         self.around = self._around()
         self.shadows = Shadows(boxes.shadow, self.around)
         self.front = self._front()
@@ -172,18 +173,33 @@ class Assembly:
         return self.in_force.configuration.alerts
 
     @property
-    def actors(self) -> tuple[Runs, ...]:
-        """Everything that has to be started."""
-        return (
-            self.recorder,
-            self.registry,
-            self.dispatcher,
-            self.prober,
-            self.sweep,
-            self.answers,
-            self.herald,
-            self.shadows,
-        )
+    def actors(self) -> Mapping[str, Runs]:
+        """Everything that has to be started, by name."""
+        return {
+            "recorder": self.recorder,
+            "registry": self.registry,
+            "dispatcher": self.dispatcher,
+            "prober": self.prober,
+            "sweep": self.sweep,
+            "answers": self.answers,
+            "herald": self.herald,
+            "shadows": self.shadows,
+        }
+
+    @property
+    def watched(self) -> Mapping[str, Watched]:
+        """How each of the actors shows that it lives."""
+        boxes = self.boxes
+        return {
+            "recorder": Watched(boxes.recorder.pulse, lambda: self.recorder.waits_on_disk),
+            "registry": Watched(boxes.registry.pulse),
+            "dispatcher": Watched(boxes.dispatcher.pulse),
+            "prober": Watched(boxes.prober.pulse),
+            "sweep": Watched(self.sweep.pulse),
+            "answers": Watched(boxes.answers.pulse, lambda: self.answers.waits_on_disk),
+            "herald": Watched(boxes.herald.pulse),
+            "shadows": Watched(boxes.shadow.pulse),
+        }
 
     def _around(self) -> Callable[[], Surroundings]:
         gear = Gear(upstream=self.wires, sweep=self.sweep, clock=self.clock, wall=time.time)

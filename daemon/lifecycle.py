@@ -5,9 +5,8 @@ from __future__ import annotations
 import faulthandler
 import os
 import random
-import signal
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -20,21 +19,21 @@ from daemon.config.configuration import Configuration
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
+from daemon.ending import Farewell, end
+from daemon.recalling import recalled
 from daemon.service.activation import inherited
+from daemon.service.board import StatusBoard
 from daemon.service.notify import Notifier
+from daemon.service.orders import Orders
+from daemon.service.status_line import RECALLING, Known, status_line
+from daemon.service.watchdog import Watchdog
 from daemon.simulation import Simulation, placed
-from probes.canaries import Spent
-from state.history.recollection import Recollection, recollect
-from state.history.spending import recollect_spending
-from state.standing import HealthSnapshot, Standing
 
 __all__ = ["Places", "live", "placed_configuration"]
 
 _log = structlog.get_logger("fairlead")
-_FLUSH_S = 5.0
-_STATUS_S = 2.0
-_LAST_WORDS_S = 2.0
-"""What is cut off is told so: longer than a relay gives a client that does not read."""
+_LOOK_S = 2.0
+"""Between two looks at what nobody tells: keys that probes found refused, and budgets whose day has ended."""
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +56,14 @@ def placed_configuration(configuration: Configuration, places: Places) -> Config
     return msgspec.structs.replace(configuration, providers=providers)
 
 
-def live(configuration: Configuration, places: Places, load: Callable[[], Configuration]) -> None:
+def live(configuration: Configuration, places: Places, load: Callable[[], Configuration], notifier: Notifier) -> None:
     """Run the daemon with `configuration` until it is told to end; `load` reads a newer one and may raise ConfigError.
 
     Raises ListenError where it cannot listen.
     """
     faulthandler.enable()
-    listeners = _bind(configuration, places)
-    anyio.run(_live, configuration, places, listeners, load, backend_options={"use_uvloop": True})
+    life = _Life(configuration, places, _bind(configuration, places), load, notifier)
+    anyio.run(life.run, backend_options={"use_uvloop": True})
 
 
 def _bind(configuration: Configuration, places: Places) -> Listeners:
@@ -80,102 +79,84 @@ def _bind(configuration: Configuration, places: Places) -> Listeners:
         return listeners
 
 
-async def _live(
-    configuration: Configuration, places: Places, listeners: Listeners, load: Callable[[], Configuration]
-) -> None:
-    notifier = Notifier(os.environ)
-    now = anyio.current_time()
-    past = recollect(places.history, now=now, wall_now=time.time(), policies=configuration.policies)
-    _say_recalled(past)
-    async with anyio.create_task_group() as tasks:
+class _Life:
+    """One run, from the bound sockets to the last row. A signal may end it at any moment, also before it is ready."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        places: Places,
+        listeners: Listeners,
+        load: Callable[[], Configuration],
+        notifier: Notifier,
+    ) -> None:
+        self._configuration = configuration
+        self._places = places
+        self._listeners = listeners
+        self._load = load
+        self._notifier = notifier
+
+    async def run(self) -> None:
+        """Start, serve until told to end, and end."""
+        self._notifier.status(RECALLING)
+        async with anyio.create_task_group() as tasks:
+            self._orders = Orders()
+            await tasks.start(self._orders.run)
+            self._board = StatusBoard(self._notifier)
+            started = await self._orders.unless_ended(partial(self._start, tasks))
+            if started is None:
+                self._listeners.close()
+            else:
+                await self._serve(*started, tasks)
+            tasks.cancel_scope.cancel()
+
+    async def _start(self, tasks: anyio.abc.TaskGroup) -> tuple[Assembly, Servers]:
+        configuration, history = self._configuration, self._places.history
+        memory = await recalled(history, configuration.policies, self._notifier)
         simulation = Simulation(tasks, random.SystemRandom().getrandbits(32))
         await simulation.follow(configuration.providers.values())
-        spending = recollect_spending(places.history, time.time())
-        past_of = Past(places.history, past.remembered, load, spending, _spent(past))
-        assembly = Assembly(configuration, past_of, simulation)
-        for actor in assembly.actors:
-            tasks.start_soon(actor.run, name=type(actor).__name__)
-        view = await assembly.desk.view()
-        servers = Servers(listeners, assembly.front, configuration.daemon.max_body)
+        past = Past(history, memory.past.remembered, self._load, memory.spending, memory.spent)
+        assembly = Assembly(configuration, past, simulation, self._board)
+        for name, actor in assembly.actors.items():
+            tasks.start_soon(actor.run, name=name)
+        line = await _line(assembly)
+        servers = Servers(self._listeners, assembly.front, configuration.daemon.max_body)
         await servers.open()
-        notifier.ready(_status_line(view.snapshot))
-        _log.info("ready", socket=listeners.path, listen=listeners.addresses, targets=len(configuration.policies))
-        tasks.start_soon(_keep_posted, assembly, notifier)
-        await _until_told_to_end(assembly, notifier)
-        await _end(assembly, servers, notifier)
-        tasks.cancel_scope.cancel()
+        self._board.open(line)
+        _log.info(
+            "ready",
+            socket=self._listeners.path,
+            listen=self._listeners.addresses,
+            targets=len(configuration.policies),
+        )
+        return assembly, servers
 
+    async def _serve(self, assembly: Assembly, servers: Servers, tasks: anyio.abc.TaskGroup) -> None:
+        watchdog = Watchdog(self._notifier)
+        watchdog.watch(assembly.watched)
+        tasks.start_soon(watchdog.run)
+        tasks.start_soon(self._board.run, partial(_line, assembly))
+        tasks.start_soon(_look_around, assembly)
+        tasks.start_soon(self._reload, assembly)
+        await self._orders.end.wait()
+        self._board.close()
+        await end(assembly, servers, Farewell(self._notifier, self._orders, watchdog))
 
-def _spent(past: Recollection) -> tuple[Spent, ...]:
-    return tuple(Spent(paid.target, paid.at, paid.usd) for paid in past.paid_probes)
-
-
-def _say_recalled(past: Recollection) -> None:
-    """Say what came back from the history, and whether the last run could end it properly."""
-    if past.trouble:
-        _log.warning("history_not_recalled", reason=past.trouble)
-    if past.remembered:
-        standings = {target: remembered.standing.value for target, remembered in past.remembered.items()}
-        _log.info("history_recalled", standings=standings, outcomes=past.outcomes, after_a_crash=past.unclean)
-
-
-async def _until_told_to_end(assembly: Assembly, notifier: Notifier) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for number in signals:
-            if number != signal.SIGHUP:
-                _log.info("stopping", signal=signal.Signals(number).name)
-                return
-            notifier.reloading()
+    async def _reload(self, assembly: Assembly) -> None:
+        """Reload on each SIGHUP, beside everything else: one that reads a slow disk holds up no end."""
+        while True:
+            await self._orders.reload()
             await assembly.reload.by("SIGHUP")
-            notifier.ready(_status_line((await assembly.desk.view()).snapshot))
 
 
-async def _end(assembly: Assembly, servers: Servers, notifier: Notifier) -> None:
-    grace = assembly.in_force.configuration.daemon.drain_grace
-    notifier.stopping("finishing the requests under way")
-    await servers.close_doors()
-    with anyio.move_on_after(grace) as waiting:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_hurry_up, waiting)
-            await assembly.front.empty()
-            tasks.cancel_scope.cancel()
-    if waiting.cancelled_caught:
-        _log.warning("requests_cut_off", drain_grace_s=float(grace))
-        assembly.curfew.fall()
-        with anyio.move_on_after(_LAST_WORDS_S):
-            await assembly.front.empty()
-    assembly.shadows.close()
-    await servers.close()
-    await assembly.wires.aclose()
-    with anyio.move_on_after(_FLUSH_S):
-        await assembly.recorder.close()
+async def _line(assembly: Assembly) -> str:
+    view = await assembly.desk.view()
+    known = Known(view, assembly.recorder.state, assembly.in_force.stale, assembly.clock())
+    return status_line(known)
 
 
-async def _hurry_up(waiting: anyio.CancelScope) -> None:
-    """Let a second signal end the waiting: a person who presses Ctrl-C twice means it."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            waiting.cancel()
-
-
-async def _keep_posted(assembly: Assembly, notifier: Notifier) -> None:
-    """Tell systemd a line worth reading, and that the loop and the dispatcher still answer."""
-    period = min(_STATUS_S, (notifier.watchdog_s or _STATUS_S * 2) / 2)
+async def _look_around(assembly: Assembly) -> None:
     while True:
-        view = await assembly.desk.view()
-        assembly.alarm.look(view.snapshot)
+        assembly.alarm.look((await assembly.desk.view()).snapshot)
         assembly.till.publish()
-        notifier.status(_status_line(view.snapshot))
-        notifier.alive()
-        await anyio.sleep(period)
-
-
-def _status_line(snapshot: HealthSnapshot) -> str:
-    targets = snapshot.targets.values()
-    well = sum(health.ready for health in targets)
-    cooling = [
-        f"{health.target} cooling {max(0.0, (health.until or snapshot.at) - snapshot.at):.0f}s"
-        for health in targets
-        if health.standing is Standing.COOLING
-    ]
-    return ", ".join([f"{well}/{len(targets)} targets ready", *cooling])
+        await anyio.sleep(_LOOK_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
@@ -22,7 +23,7 @@ from state.history.rows import OperationRow, RecorderMessage
 from state.mailbox import Address
 from state.messages import RegistryMessage, TargetsReplaced
 
-__all__ = ["Audience", "Reload"]
+__all__ = ["Announces", "Audience", "Reload", "Source"]
 
 _log = structlog.get_logger("fairlead.reload")
 
@@ -54,37 +55,64 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
 
-class Reload:
-    """Replaces the configuration in force by the one that `load` finds."""
+class Source(msgspec.Struct, frozen=True):
+    """Where a new configuration comes from, and what must run before it can be in force."""
 
-    def __init__(
-        self, load: Callable[[], Configuration], in_force: InForce, audience: Audience, simulation: Simulation
-    ) -> None:
-        """Read with `load`, which raises ConfigError where the new configuration is invalid."""
-        self._load = load
+    load: Callable[[], Configuration]
+    """Reads it, secrets and all. Raises ConfigError where it is invalid."""
+    simulation: Simulation
+
+
+class Announces(Protocol):
+    """Whoever tells the service manager that a reload is under way."""
+
+    def reloading(self) -> None:
+        """Tell that it begins."""
+        ...
+
+    def reloaded(self) -> None:
+        """Tell that it has ended, in whatever way."""
+        ...
+
+
+class Reload:
+    """Replaces the configuration in force by the one that a source gives."""
+
+    def __init__(self, source: Source, in_force: InForce, audience: Audience, announcer: Announces) -> None:
+        """Read from `source`, and have each reload told by `announcer`, whoever asked for it."""
+        self._source = source
         self._in_force = in_force
         self._audience = audience
-        self._simulation = simulation
+        self._announcer = announcer
         self._one_at_a_time = anyio.Lock()
 
     async def by(self, who: str) -> tuple[str, ...]:
         """Swap on behalf of `who` and return no problems, or keep what is in force and return every problem."""
         async with self._one_at_a_time:
+            self._announcer.reloading()
             try:
-                configuration = await anyio.to_thread.run_sync(self._load)
-            except ConfigError as error:
-                return self._refused(error.problems, who)
-            await self._simulation.follow(configuration.providers.values())
-            if problems := self._audience.tell(configuration):
-                await self._simulation.follow(self._in_force.configuration.providers.values())
-                return self._refused(problems, who)
-            self._say_what_needs_a_restart(configuration)
-            self._in_force.replace(configuration)
-            self._audience.recorder.post(
-                OperationRow(at=anyio.current_time(), verb="reload", target=None, by=who, reason=configuration.source)
-            )
-            _log.info("reloaded", by=who, source=configuration.source, targets=len(configuration.policies))
-            return ()
+                return await self._swap(who)
+            finally:
+                self._announcer.reloaded()
+
+    async def _swap(self, who: str) -> tuple[str, ...]:
+        try:
+            # Whoever waits may leave, and the daemon may end, while a disk that is slow is read.
+            configuration = await anyio.to_thread.run_sync(self._source.load, abandon_on_cancel=True)
+        except ConfigError as error:
+            return self._refused(error.problems, who)
+        simulation = self._source.simulation
+        await simulation.follow(configuration.providers.values())
+        if problems := self._audience.tell(configuration):
+            await simulation.follow(self._in_force.configuration.providers.values())
+            return self._refused(problems, who)
+        self._say_what_changed(configuration)
+        self._in_force.replace(configuration)
+        self._audience.recorder.post(
+            OperationRow(at=anyio.current_time(), verb="reload", target=None, by=who, reason=configuration.source)
+        )
+        _log.info("reloaded", by=who, source=configuration.source, targets=len(configuration.policies))
+        return ()
 
     def _refused(self, problems: tuple[str, ...], who: str) -> tuple[str, ...]:
         """Note that what is in force stays so, for `problems`, and return them."""
@@ -93,8 +121,12 @@ class Reload:
         _log.error("reload_refused", by=who, problems=problems)
         return problems
 
-    def _say_what_needs_a_restart(self, configuration: Configuration) -> None:
+    def _say_what_changed(self, configuration: Configuration) -> None:
+        """Say whose key is another one, never which, and what a reload does not bring into force."""
         now = self._in_force.configuration
+        keys = {name: provider.api_key for name, provider in now.providers.items()}
+        if renewed := [each.name for each in configuration.providers.values() if each.api_key != keys.get(each.name)]:
+            _log.info("keys_changed", providers=renewed)
         changed = [
             name
             for name, differs in (

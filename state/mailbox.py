@@ -10,6 +10,8 @@ from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from state.pulse import Pulse
+
 if TYPE_CHECKING:
     import anyio
 
@@ -69,6 +71,8 @@ class Mailbox(Generic[M]):
         self._arrival: anyio.Event | None = None
         self._awaited: type = object
         self._dropped = 0
+        self.pulse = Pulse(self._wake)
+        """Answered by the reader whenever it comes to see what waits."""
 
     def __len__(self) -> int:
         """How many messages wait."""
@@ -99,7 +103,8 @@ class Mailbox(Generic[M]):
         return True
 
     async def arrival(self, kind: type = object) -> None:
-        """Wait until at least one message of a kind waits; cancelling this wait loses nothing."""
+        """Wait until a message of a kind waits, or until a pulse is asked for; cancelling this wait loses nothing."""
+        self.pulse.answer()
         if not any(isinstance(message, kind) for message in self._waiting):
             self._arrival, self._awaited = _event_type()(), kind
             try:
@@ -116,7 +121,13 @@ class Mailbox(Generic[M]):
     async def next(self) -> M:
         """Wait for the oldest message and return it."""
         await self.arrival()
+        while not self._waiting:  # it was woken for its pulse
+            await self.arrival()
         return self._waiting.popleft()
+
+    def _wake(self) -> None:
+        if self._arrival is not None:
+            self._arrival.set()
 
 
 class Address(Generic[M]):

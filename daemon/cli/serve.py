@@ -7,6 +7,7 @@ Without --config: $FAIRLEAD_CONFIG, else the user's $XDG_CONFIG_HOME/fairlead/fa
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from functools import partial
@@ -19,6 +20,10 @@ from daemon.config.places import config_files, default_listen, history_file, run
 from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
 from daemon.logs import configure_logs
+from daemon.service.notify import Notifier
+from daemon.service.secrecy import keep_memory_private, may_be_read
+from daemon.service.status_line import failure_line
+from daemon.service.streams import open_standard_streams
 from state.errors import ConfigError
 
 __all__ = ["configure", "run"]
@@ -36,19 +41,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Run until told to end."""
+    open_standard_streams()
+    notifier = Notifier(os.environ)
+    try:
+        _serve(options, notifier)
+    except VerbFailed as failure:
+        notifier.failed(failure_line(str(failure)), _errno_of(failure))
+        notifier.flush()
+        raise
+    return Exit.FINE
+
+
+def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
     places = _places(options)
     read = demo_configuration if options.demo else partial(_load, options.config)
+    if not may_be_read(os.environ):
+        keep_memory_private()
     try:
         configuration = placed_configuration(read(), places)
-        configure_logs(configuration.daemon.log_level)
+        configure_logs(configuration.daemon.log_level, sys.stderr)
         for warning in configuration.warnings:
             print(f"fairlead serve: warning: {warning}", file=sys.stderr)
-        live(configuration, places, lambda: placed_configuration(read(), places))
+        live(configuration, places, lambda: placed_configuration(read(), places), notifier)
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
     except ListenError as error:
         raise VerbFailed(Exit.FAILED, str(error)) from error
-    return Exit.FINE
+
+
+def _errno_of(failure: VerbFailed) -> int:
+    """Return what the system said, as errno(3) has it; 0 where it said nothing."""
+    error: BaseException | None = failure
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return errno.EINVAL if failure.exit is Exit.INVALID_CONFIGURATION else getattr(error, "errno", None) or 0
 
 
 def _load(config: str | None) -> Configuration:

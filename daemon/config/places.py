@@ -14,6 +14,7 @@ __all__ = [
     "config_files",
     "default_listen",
     "history_file",
+    "is_service",
     "runtime_folder",
     "server_socket",
 ]
@@ -41,7 +42,7 @@ def config_files(explicit: str | None, environ: Mapping[str, str], uid: int) -> 
         if file.is_file()
     )
     mine = (own,) if own.is_file() else ()
-    return (system or mine) if uid == 0 or _is_service(environ) else (mine or system)
+    return (system or mine) if uid == 0 or is_service(environ) else (mine or system)
 
 
 def server_socket(explicit: str | None, environ: Mapping[str, str], uid: int) -> Path:
@@ -90,10 +91,11 @@ def client_history(explicit: str | None, environ: Mapping[str, str]) -> Path:
 
 def default_listen(environ: Mapping[str, str]) -> str | None:
     """Return the TCP address of a daemon that was told none: a user's has one, a service's has not."""
-    return None if _is_service(environ) else DEFAULT_LISTEN
+    return None if is_service(environ) else DEFAULT_LISTEN
 
 
-def _is_service(environ: Mapping[str, str]) -> bool:
+def is_service(environ: Mapping[str, str]) -> bool:
+    """Return whether systemd has started the daemon by a unit that gives it folders."""
     return "STATE_DIRECTORY" in environ or "RUNTIME_DIRECTORY" in environ
 
 

@@ -13,6 +13,8 @@ __all__ = ["SecretProblem", "resolve_secret"]
 _REFERENCE = re.compile(r"\$\{(env|file|cred):([^}]+)\}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _OTHERS = 0o077
+_FOLDER = "keys"
+"""How a folder of credentials is called: systemd puts its name and an underscore before each file's."""
 
 
 class SecretProblem(ValueError):
@@ -36,14 +38,25 @@ def resolve_secret(text: str, environ: Mapping[str, str]) -> tuple[Secret, str |
             named = f"the environment variable {name}" if _VARIABLE.fullmatch(name) else "an environment variable"
             raise SecretProblem(f"refers to {named}, which is not set")
         return Secret(value), None
-    return _from_file(Path(name) if kind == "file" else _credential(name, environ))
+    if kind == "cred":
+        return _from_file(_credential(name, environ))[0], None  # systemd has seen to its mode
+    return _from_file(Path(name))
 
 
 def _credential(name: str, environ: Mapping[str, str]) -> Path:
+    """Return the file of a credential of its own, else that of a file in a folder of them (LoadCredential=keys:…/)."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         raise SecretProblem(f"refers to the credential {name}, but $CREDENTIALS_DIRECTORY is not set (LoadCredential=)")
-    return Path(folder) / name
+    if "/" in name or name in {".", ".."}:
+        raise SecretProblem("refers to a credential by a path; write its name alone, as LoadCredential= gives it")
+    own, of_folder = Path(folder, name), Path(folder, f"{_FOLDER}_{name}")
+    if own.exists() or of_folder.exists():
+        return own if own.exists() else of_folder
+    raise SecretProblem(
+        f"refers to the credential {name}, which was not passed: there is neither {own} nor {of_folder}. Put it into "
+        f"the unit (LoadCredential={name}:… or LoadCredential={_FOLDER}:FOLDER) and restart"
+    )
 
 
 def _from_file(path: Path) -> tuple[Secret, str | None]:

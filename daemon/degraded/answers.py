@@ -122,6 +122,8 @@ class AnswerStore:
         """When it is next looked for answers that are too old, on the loop's clock."""
         self._totals: dict[str, int] = {}
         """No less than what lies there of each workload, in bytes, since it was last counted."""
+        self.waits_on_disk = False
+        """Whether its next turn waits for the file."""
 
     async def run(self) -> None:
         """Serve the mailbox until cancelled. No state of the file raises anything."""
@@ -148,6 +150,7 @@ class AnswerStore:
     async def _with_file(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         if anyio.current_time() < self._rest_until:
             return otherwise
+        self.waits_on_disk = True
         try:
             return await anyio.to_thread.run_sync(self._opened, work)
         except (sqlite3.Error, OSError) as error:
@@ -155,6 +158,8 @@ class AnswerStore:
             self._totals.clear()  # what was counted may be undone
             _log.warning("answers_unavailable", path=str(self._path), cause=str(error))
             return otherwise
+        finally:
+            self.waits_on_disk = False
 
     def _opened(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with closing(_open(self._path)) as connection:

@@ -48,6 +48,12 @@ class Listeners(msgspec.Struct, frozen=True):
             raise
         return cls(passed.unix or made, tuple(tcp), (path, inode) if made else None)
 
+    def close(self) -> None:
+        """Listen no more, where nobody has come to serve them."""
+        for listener in (*self.unix, *self.tcp):
+            listener.close()
+        self.remove_path()
+
     def remove_path(self) -> None:
         """Remove the socket's file where it is ours, unless it is another daemon's by now."""
         if self.made is not None:

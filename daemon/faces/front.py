@@ -59,6 +59,11 @@ class Front:
         message = f"fairlead itself failed at this request. Its log tells more under {request_id}; please report it."
         return _refuse(request, Refusal(kind=RefusalKind.INTERNAL, message=message))
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are."""
+        return self._under_way
+
     async def empty(self) -> None:
         """Close every connection after its answer from now on, and wait until no request is under way."""
         self._closing = True

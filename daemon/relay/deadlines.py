@@ -11,6 +11,8 @@ from functools import cache
 
 import anyio
 
+from state.pulse import Pulse
+
 __all__ = ["SWEEP_S", "DeadlineSweep", "Watch"]
 
 SWEEP_S = 0.05
@@ -43,12 +45,12 @@ class DeadlineSweep:
         self._clock = clock
         self._watches: set[Watch] = set()
         self._work: anyio.Event | None = None
+        self.pulse = Pulse(self._wake)
 
     def add(self, watch: Watch) -> None:
         """Look at `watch` until it is dropped."""
         self._watches.add(watch)
-        if self._work is not None:
-            self._work.set()
+        self._wake()
 
     def drop(self, watch: Watch) -> None:
         """Stop looking at `watch`."""
@@ -57,12 +59,17 @@ class DeadlineSweep:
     async def run(self) -> None:
         """Sweep while anything is watched, and sleep without waking otherwise."""
         while True:
+            self.pulse.answer()
             if not self._watches:
                 self._work = anyio.Event()
                 await self._work.wait()
                 self._work = None
             await anyio.sleep(SWEEP_S)
             self._sweep()
+
+    def _wake(self) -> None:
+        if self._work is not None:
+            self._work.set()
 
     def _sweep(self) -> None:
         now = self._clock()

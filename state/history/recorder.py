@@ -43,7 +43,6 @@ __all__ = ["UNSAVED_LIMIT", "Recorder", "RecorderState"]
 
 UNSAVED_LIMIT: Final = 10_000
 """Rows that are kept while the file cannot be written: about 10 MB."""
-
 _TICK_S: Final = 0.025
 """How often the mailbox is emptied while rows come. A wake-up per row would cost more than writing it."""
 _COMPANY_S: Final = 0.002
@@ -105,13 +104,18 @@ class Recorder:
     def state(self) -> RecorderState:
         """How it is now."""
         return RecorderState(
-            ok=not self._cause,
-            cause=self._cause,
+            ok=not (cause := self._cause or self._file.delay),
+            cause=cause,
             unsaved_rows=len(self._backlog) + len(self._mailbox),
             lost_rows=self._backlog.lost,
             path=self._file.path,
             wal_bytes=self._file.wal_bytes,
         )
+
+    @property
+    def waits_on_disk(self) -> bool:
+        """Whether its next turn waits for the file."""
+        return self._file.waits_since is not None
 
     async def run(self) -> None:
         """Write until cancelled or closed; either way end cleanly. No state of the file raises anything."""
@@ -177,8 +181,7 @@ class Recorder:
         now = anyio.current_time()
         if not self._backlog.owing:
             self._batch_at = now + _BATCH_S
-        dropped = self._mailbox.take_dropped()
-        if dropped:
+        if dropped := self._mailbox.take_dropped():
             self._backlog.lose("more rows came than the recorder could take", dropped, self._taken_at, now)
         self._taken_at = now
         replies = [reply for message in self._mailbox.take_all() if (reply := self._note(message)) is not None]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import aiosqlite
 import anyio
@@ -22,14 +24,34 @@ from state.history.tables import INSERTS, Inserts
 
 __all__ = ["HistoryFile", "HistoryVanished"]
 
+T = TypeVar("T")
+P = ParamSpec("P")
 _FETCHED_AT_ONCE: Final = 64
 _THREAD_END_S: Final = 0.01
+_SLOW_S: Final = 5.0
+"""A disk that has not answered for so long is told of."""
 _MARK: Final = """
 INSERT OR IGNORE INTO rollup_mark (source, last_id) SELECT '{0}', (SELECT coalesce(max(id), 0) FROM {0})"""
 
 
 class HistoryVanished(HistoryError):
     """The file that was being written no longer lies at its path."""
+
+
+def _on_disk(
+    method: Callable[Concatenate[HistoryFile, P], Awaitable[T]],
+) -> Callable[Concatenate[HistoryFile, P], Coroutine[Any, Any, T]]:
+    """Have the file know since when `method` waits for its disk."""
+
+    @wraps(method)
+    async def timed(self: HistoryFile, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        self.waits_since = anyio.current_time()
+        try:
+            return await method(self, *args, **kwargs)
+        finally:
+            self.waits_since = None
+
+    return timed
 
 
 class HistoryFile:
@@ -40,13 +62,22 @@ class HistoryFile:
         self.path = path
         self.wal_bytes = 0
         """Size of the write-ahead log when it was last looked at."""
+        self.waits_since: float | None = None
+        """Since when the disk has been asked something, on the loop's clock; None while nobody waits for it."""
         self._connection: aiosqlite.Connection | None = None
+
+    @property
+    def delay(self) -> str:
+        """Why nothing is written though nothing has failed, in one line; empty where that is not so."""
+        waited_s = 0.0 if self.waits_since is None else anyio.current_time() - self.waits_since
+        return f"{self.path}: its disk has not answered for {waited_s:.0f}s" if waited_s >= _SLOW_S else ""
 
     @property
     def is_open(self) -> bool:
         """Whether there is a connection."""
         return self._connection is not None
 
+    @_on_disk
     async def open(self, started_ms: int) -> None:
         """Connect, making and migrating the file, and note that this process's run began at `started_ms`."""
         connection = aiosqlite.Connection(self._connect, _FETCHED_AT_ONCE)
@@ -65,6 +96,7 @@ class HistoryFile:
             await connection.execute(_MARK.format(table))
         await connection.execute("INSERT OR IGNORE INTO run (at_ms, pid) VALUES (?, ?)", (started_ms, os.getpid()))
 
+    @_on_disk
     async def write(self, inserts: Inserts) -> int:
         """Insert everything in one transaction; return how many rows the schema refused.
 
@@ -82,6 +114,7 @@ class HistoryFile:
         await connection.execute("COMMIT")
         return refused
 
+    @_on_disk
     async def perform(self, chore: Chore) -> bool:
         """Do one step of `chore` in one transaction; return whether there is more of it."""
         connection = self._opened
@@ -92,6 +125,7 @@ class HistoryFile:
         found = list(await connection.execute_fetchall(chore.more, chore.parameters))
         return bool(found and found[0][0])
 
+    @_on_disk
     async def finish(self, ended_ms: int) -> None:
         """Note that the run ended, and leave one plain file that a reader who may not write its folder can open."""
         connection = self._opened
@@ -101,6 +135,7 @@ class HistoryFile:
         with suppress(sqlite3.OperationalError):  # a reader holds it open: then it also keeps the -shm file alive
             await connection.execute("PRAGMA journal_mode = DELETE")
 
+    @_on_disk
     async def close(self) -> None:
         """Give the connection up; what was not committed is undone. Raises nothing."""
         connection, self._connection = self._connection, None

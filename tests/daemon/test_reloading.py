@@ -16,7 +16,7 @@ from daemon.limits.policy import Limits
 from daemon.limits.till import Till
 from daemon.limits.watching import Watching
 from daemon.metrics import Metrics
-from daemon.reloading import Audience, Reload
+from daemon.reloading import Audience, Reload, Source
 from daemon.routing.leases import DispatcherMessage
 from daemon.simulation import Simulation
 from probes.prober import ProberMessage
@@ -51,7 +51,16 @@ class Stage:
             metrics=self.metrics,
             till=self.till,
         )
-        self.reload = Reload(lambda: AFTER, self.in_force, audience, Simulation(tasks, 1))
+        self.told: list[str] = []
+        self.reload = Reload(Source(lambda: AFTER, Simulation(tasks, 1)), self.in_force, audience, self)
+
+    def reloading(self) -> None:
+        """Hear that a reload begins."""
+        self.told.append("begins")
+
+    def reloaded(self) -> None:
+        """Hear that it has ended."""
+        self.told.append("has ended")
 
 
 def on_stage(scene: Callable[[Stage], Awaitable[None]], room: int) -> None:
@@ -71,6 +80,7 @@ def test_a_reload_tells_everyone() -> None:
         assert await stage.reload.by("ada") == ()
         assert stage.in_force.configuration is AFTER
         assert [len(box) for box in (stage.registry, stage.dispatcher, stage.prober)] == [1, 1, 1]
+        assert stage.told == ["begins", "has ended"]
 
     on_stage(scene, 1)
 
@@ -87,5 +97,6 @@ def test_a_reload_that_the_registry_has_no_room_for_fails_and_changes_nothing() 
         stage.registry.take_all()
         assert await stage.reload.by("ada") == ()
         assert (stage.in_force.configuration, stage.in_force.stale) == (AFTER, ())
+        assert stage.told == ["begins", "has ended"] * 2
 
     on_stage(scene, 1)

@@ -14,7 +14,7 @@ KNOWS_ASYNCIO = {
 }
 READS_THE_WALL_CLOCK = {
     "daemon/assembly.py": "the composition root hands the wall clock to the recorder and the relay",
-    "daemon/lifecycle.py": "a restart maps the history's wall-clock times onto its own clock, once",
+    "daemon/recalling.py": "a restart maps the history's wall-clock times onto its own clock, once",
 }
 WALL_CLOCKS = {
     "datetime.datetime.now",
@@ -29,6 +29,7 @@ USES_A_THREAD = {
     "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
     "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
     "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
+    "daemon/recalling.py": "the history is on a disk that may be slow, and the service manager is told so meanwhile",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",
 }
 

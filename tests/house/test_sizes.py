@@ -15,6 +15,7 @@ FOLDERS_OF_MORE_THAN_NINE = {
     "daemon/cli": "one module per verb",
     "daemon/relay": "one request's way, step by step, each step a module",
     "daemon/whatif": "one module for each question that a simulation answers",
+    "daemon/service": "one module per thing that the service manager and the process say to each other",
     "probes": "one module per step from a schedule to what a check found, and the words that they share",
     "probes/dialects": "one module per thing that a dialect can be asked",
     "probes/wire": "one module per layer of the wire",
