@@ -13,16 +13,18 @@ __all__ = ["Answer", "answers_in", "insist_on_shape"]
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [\x20-\x7e\x80-\xff]*\r\n")
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\x20-\x7e\t\x80-\xff]*)\r\n")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]+)\r\n")
+_OLD: Final = b"HTTP/1.0 "
 _BODILESS: Final = frozenset({204, 304})
 
 
 class Answer(NamedTuple):
-    """One answer; `whole` says whether its body came to its end."""
+    """One answer; `whole` says whether its body came to its end, `bodiless` that it has none."""
 
     status: int
     headers: dict[str, str]
     body: bytes
     whole: bool
+    bodiless: bool = False
 
 
 def answers_in(raw: bytes, methods: tuple[bytes, ...]) -> list[Answer]:
@@ -51,8 +53,9 @@ def _answer(raw: bytes, *, bodiless: bool) -> tuple[Answer, bytes]:
         headers[header[1].decode().lower()] = header[2].decode("latin-1")
         at = header.end()
     at += 2
-    if bodiless or status in _BODILESS or status < 200:
-        return Answer(status, headers, b"", whole=True), raw[at:]
+    unasked = raw.startswith(_OLD)  # what could not be read is answered in the oldest form, whatever it may have been
+    if (bodiless and not unasked) or status in _BODILESS or status < 200:
+        return Answer(status, headers, b"", whole=True, bodiless=True), raw[at:]
     return _with_body(status, headers, raw[at:])
 
 
@@ -86,7 +89,7 @@ def insist_on_shape(answer: Answer, path: str) -> str:
     """Return an error's code; insist that it is said in the shape of its face. Raises Broken where it is not."""
     if answer.status < 400 or not answer.whole:
         return ""
-    if not answer.body and "content-type" not in answer.headers:
+    if not answer.body and (answer.bodiless or "content-type" not in answer.headers):
         return "bare"
     if answer.headers.get("content-type", "").startswith("text/plain"):
         if answer.status != 400:

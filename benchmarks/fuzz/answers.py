@@ -141,7 +141,7 @@ class Providers:
             "messages": [{"role": "user", "content": "x"}],
         }
         raw = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(raw)}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nfairlead-deadline-ms: 2500\r\ncontent-length: {len(raw)}\r\n\r\n"
         return head.encode() + raw
 
     @asynccontextmanager

@@ -98,4 +98,4 @@ def _size(number: float | None) -> str:
     return "-" if number is None else str(len(str(int(number))))
 
 
-HINTS: Final = Surface("hints", _seeds, mixed(mutated_bytes, mutated_lines), _take, share=9)
+HINTS: Final = Surface("hints", _seeds, mixed(mutated_bytes, mutated_lines), _take, share=10)

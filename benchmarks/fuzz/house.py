@@ -98,11 +98,18 @@ dialect = "{dialect}"
 base_url = "unix://{socket}"
 api_key = "${{env:FUZZ_KEY}}"
 models = ["m"]
+prices = {{ m = {{ input = 1.0, output = 2.0 }} }}
 max_in_flight = 512
 timeouts = {{ connect = "1s", first_byte = "300ms", idle = "300ms", total = "2s" }}
 probe = {{ kind = "none" }}
 health = {{ fall = 1000000, failure_ratio = 1.0, min_samples = 1000000 }}
 """
+_UNSETTLED: Final = (
+    "SELECT count(*) FROM reservation WHERE usd > 0 AND NOT EXISTS (SELECT 1 FROM attempt "
+    "WHERE attempt.request_id = reservation.request_id AND attempt.number = reservation.number)"
+)
+_EXPECTED: Final = "alert_not_delivered"
+"""Nobody listens at the webhook."""
 _QUICK: Final = {"latency_ms": 0, "tokens_per_second": 100000, "tokens": 3}
 
 
@@ -180,7 +187,7 @@ class House:
     def unsettled(self) -> dict[str, float]:
         """Return what is still held for requests: all of it is nothing once none is under way."""
         status = self.ask("GET", "/fairlead/v1/status")
-        rows = self.ask("POST", "/fairlead/v1/sql", {"query": "SELECT count(*) FROM reservation"})
+        rows = self.ask("POST", "/fairlead/v1/sql", {"query": _UNSETTLED})
         return {
             "in flight": sum(target["in_flight"] for target in status["targets"]),
             "waiting": sum(workload["waiting"] for workload in status["workloads"]),
@@ -196,7 +203,8 @@ class House:
             self._read = log.tell()
         found = [f"the log holds the secret {each}" for each in secrets_in(told)]
         lines = told.decode("utf-8", "replace").splitlines()
-        return found + [f"log: {line[-600:]}" for line in lines if "Traceback" in line or '"level":"error"' in line]
+        wrong = (line for line in lines if "Traceback" in line or '"level":"error"' in line)
+        return found + [f"log: {line[-600:]}" for line in wrong if _EXPECTED not in line]
 
     def settled(self, seconds: float) -> Mapping[str, float]:
         """Wait until nothing is held for requests, and return what still is after `seconds`."""

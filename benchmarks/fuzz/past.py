@@ -212,4 +212,4 @@ def _mutation(data: bytes, luck: Luck) -> bytes:
         return mutated_bytes(data, luck)
 
 
-PAST: Final = Surface("past", _seeds, _mutation, _take, share=2, grows=False)
+PAST: Final = Surface("past", _seeds, _mutation, _take, share=1, grows=False)

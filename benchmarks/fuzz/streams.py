@@ -23,6 +23,7 @@ from state.outcome import Usage
 __all__ = ["STREAMED"]
 
 _MOST_PIECE: Final = 64 * 1024
+_MOST_HELD: Final = MAX_HELD_BYTES + _MOST_PIECE
 
 
 def _seeds() -> list[bytes]:
@@ -69,20 +70,21 @@ def _read(surface: Call, pieces: list[bytes]) -> tuple[Hashable, ...]:
     reader, out = StreamReader(surface), bytearray()
     for piece in pieces:
         out += reader.feed(piece)
-        if len(piece) <= _MOST_PIECE and sum(map(len, reader._held)) > MAX_HELD_BYTES + _MOST_PIECE:  # noqa: SLF001
-            raise Broken("it holds more than it may")
+    if max(map(len, pieces), default=0) <= _MOST_PIECE and sum(map(len, reader._held)) > _MOST_HELD:  # noqa: SLF001
+        raise Broken("it holds more than it may")
     end = reader.end()
     if reader.committed and bytes(out) != b"".join(pieces):
         raise Broken("the bytes of a stream were changed")
-    _insist_on_counts(reader.usage)
     faults = [each and each.fault.value for each in (reader.diagnosis, end)]
-    return (reader.finished, *faults, reader.usage != Usage())
+    return (reader.finished, reader.committed, *faults, _counted(reader.usage))
 
 
-def _insist_on_counts(usage: Usage) -> None:
-    numbers = [value for name in usage.__struct_fields__ if isinstance(value := getattr(usage, name), int | float)]
-    if any(number < 0 for number in numbers):
+def _counted(usage: Usage) -> str:
+    """Return which counts there are. Raises Broken where one is below nothing."""
+    numbers = [getattr(usage, name) for name in usage.__struct_fields__]
+    if any(isinstance(number, int | float) and number < 0 for number in numbers):
         raise Broken(f"negative counts: {usage}")
+    return "".join("-" if number in (None, "") else "n" for number in numbers)
 
 
 def _overhear(surface: Call, body: bytes) -> None:

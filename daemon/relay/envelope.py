@@ -13,6 +13,7 @@ import msgspec
 __all__ = ["Envelope", "EnvelopeProblem", "read_envelope", "with_model", "with_usage"]
 
 _KEY = b'"model"'
+_ESCAPE = b"\\u"
 _KEY_AND_VALUE = re.compile(rb'"model"\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")')
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(rb"\s*:\s*")
@@ -70,6 +71,8 @@ def _number(said: msgspec.Raw) -> int | None:
 def read_envelope(body: bytes) -> Envelope | EnvelopeProblem:
     """Return what routing needs of `body`, or what is wrong with it."""
     try:
+        if _ESCAPE in body and not body.isascii():
+            body.decode()  # where a name is spelled with escapes all of them must be readable, and the decoder skips most
         return _DECODER.decode(body)
     except msgspec.ValidationError as problem:
         return EnvelopeProblem(f"The request's JSON does not fit: {problem}.")
@@ -102,9 +105,12 @@ def with_usage(body: bytes) -> bytes | None:
 
     `body` has passed `read_envelope`. None where it has that wish already, or one that cannot be read.
     """
-    if _OPTIONS not in body and b"\\u" not in body:
+    if _OPTIONS not in body and _ESCAPE not in body:
         return _with_first(body, _OPTIONS + b":" + _WISH)
-    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except UnicodeDecodeError:  # in a name that nobody had to read so far
+        return None
     options = bytes(members.get("stream_options", msgspec.Raw(_NULL)))
     if options == _NULL:
         return _with_member(body, _OPTIONS, _WISH)
