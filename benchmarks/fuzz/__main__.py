@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.fuzz.report import told
-from benchmarks.fuzz.runs import INPUTS, Run, replayed, run, runs
+from benchmarks.fuzz.runs import INPUTS, replayed, run, runs
 
 __all__ = ["main"]
 
@@ -42,7 +42,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", default="1", help="the same seed gives the same inputs")
     parser.add_argument("--only", metavar="SURFACE", help="one surface, or `doors` for the daemon's")
     parser.add_argument("--workers", type=int, default=_WORKERS, metavar="N", help="processes at once")
-    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), metavar="FOLDER", help="gets each input")
+    parser.add_argument(
+        "--findings", type=Path, default=Path("fuzz-findings"), metavar="FOLDER", help="gets each input"
+    )
     parser.add_argument("--replay", type=Path, metavar="FILE", help="take one input again, named SURFACE-….bin")
     return parser.parse_args(arguments)
 

@@ -7,12 +7,12 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from benchmarks.fuzz.answered import answers_in
-from benchmarks.fuzz.asking import exchanged
+from benchmarks.fuzz.asking import Exchanged, exchanged
 from benchmarks.fuzz.captured import captures
 from benchmarks.fuzz.corpus import Corpus
 from benchmarks.fuzz.engine import LOOKS
@@ -29,6 +29,8 @@ _KEPT_WAITING_S: Final = 5.0
 """Longer than a provider's 2 s in all: what takes longer hangs."""
 _SURFACES: Final = ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings", "/v1/chat/completions")
 _STREAMED: Final = 0x80
+_DEADLINE: Final = "fairlead-deadline-ms: 2500"
+"""So that a request waits for no provider that has asked for a pause."""
 
 
 def _seeds() -> list[bytes]:
@@ -52,6 +54,29 @@ def _mutated_body(data: bytes, luck: Luck) -> bytes:
         body = b"\n".join(lines)
     head = re.sub(rb"\r\ncontent-length: \d+", b"\r\ncontent-length: %d" % len(body), head)
     return head + b"\r\n\r\n" + body
+
+
+def _judged(data: bytes, came: Exchanged) -> Hashable:
+    """Return in a few words what the client got. Raises Broken where that breaks a law."""
+    if came.took_s > _KEPT_WAITING_S:
+        raise Broken(f"{came.took_s:.1f} s until answered")
+    if secrets := secrets_in(came.raw):
+        raise Broken(f"the answer holds the secret {secrets}")
+    answers = answers_in(came.raw, (b"POST",))
+    if len(answers) != 1:
+        raise Broken(f"{len(answers)} answers to one request")
+    (answer,) = answers
+    if b"fairlead itself failed" in answer.body:
+        raise Broken(f"500: {answer.body[:300]!r}")
+    code = re.search(rb'"(?:code|type)": ?"([a-z_]+)"', answer.body) if answer.status >= 400 else None
+    return (
+        data[:1],
+        answer.status,
+        answer.whole,
+        code and code[1],
+        answer.headers.get("content-type"),
+        bool(answer.body),
+    )
 
 
 class Providers:
@@ -108,22 +133,11 @@ class Providers:
         self._told.pop(serial, None)
         self.tally.inputs += 1
         try:
-            if came.took_s > _KEPT_WAITING_S:
-                raise Broken(f"{came.took_s:.1f} s until answered")
-            if secrets := secrets_in(came.raw):
-                raise Broken(f"the answer holds the secret {secrets}")
-            answers = answers_in(came.raw, (b"POST",))
-            if len(answers) != 1:
-                raise Broken(f"{len(answers)} answers to one request")
-            if answers[0].status == 500 and b"fairlead itself failed" in answers[0].body:  # noqa: PLR2004
-                raise Broken(f"500: {answers[0].body[:300]!r}")
+            outcome = _judged(data, came)
         except Broken as broken:
             self.tally.found(str(broken), data)
             return
         self.tally.took(came.took_s, data)
-        answer = answers[0]
-        reason = re.sub(r"[0-9]+", "#", answer.headers.get("fairlead-fallback-reason", ""))[:40]
-        outcome = (data[:1], answer.status, answer.whole, answer.headers.get("content-type"), reason, len(answer.body) > 0)
         if outcome not in self.tally.outcomes:
             self.tally.outcomes.add(outcome)
             self._corpus.keep(data)
@@ -141,8 +155,8 @@ class Providers:
             "messages": [{"role": "user", "content": "x"}],
         }
         raw = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nfairlead-deadline-ms: 2500\r\ncontent-length: {len(raw)}\r\n\r\n"
-        return head.encode() + raw
+        lines = (f"POST {path} HTTP/1.1", "host: x", "connection: close", f"content-length: {len(raw)}", _DEADLINE)
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + raw
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:

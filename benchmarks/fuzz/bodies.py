@@ -56,7 +56,14 @@ def _take(data: bytes) -> Hashable:
     wished = with_usage(body)
     if wished is not None:
         _insist_on_wish(before, wished)
-    return (surface.name, _kind(envelope.stream), _kind(envelope.limit), envelope.answers > 1, wished is None, *_about(surface, body))
+    return (
+        surface.name,
+        _kind(envelope.stream),
+        _kind(envelope.limit),
+        envelope.answers > 1,
+        wished is None,
+        *_about(surface, body),
+    )
 
 
 def _about(surface: Call, body: bytes) -> tuple[Hashable, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -69,25 +70,42 @@ def surface_of(name: str) -> int:
 STREAMS: Final = tuple(one for one in captures() if b"data:" in one.body)
 ANSWERS: Final = tuple(one for one in captures() if b"data:" not in one.body)
 
-_TOOL: Final = {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
 _SCHEMA: Final = {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"type": "integer"}}}
+_TOOL: Final = {"name": "f", "description": "d", "parameters": _SCHEMA}
+_NAMED: Final = {"name": "s", "schema": _SCHEMA}
 _IMAGE: Final = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+_PIXEL: Final = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+_SYSTEM: Final = [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]
 _TALK: Final = [{"role": "system", "content": "You are a support agent."}, {"role": "user", "content": "Summarize: x"}]
 
-REQUESTS: Final[tuple[tuple[Surface, bytes], ...]] = tuple(
-    (surface, json.dumps(body).encode())
-    for surface, body in (
-        (Surface.CHAT, {"model": "chat", "messages": _TALK, "max_tokens": 20, "temperature": 0.5}),
-        (Surface.CHAT, {"model": "chat", "messages": _TALK, "stream": True, "stream_options": {"include_usage": True}}),
-        (Surface.CHAT, {"model": "tiers", "messages": [{"role": "user", "content": [{"type": "text", "text": "Why? " * 9}, _IMAGE]}], "n": 2}),
-        (Surface.CHAT, {"model": "tasks", "messages": _TALK, "tools": [{"type": "function", "function": _TOOL}], "tool_choice": "auto"}),
-        (Surface.CHAT, {"model": "steps", "messages": _TALK, "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": _SCHEMA}}}),
-        (Surface.CHAT, {"model": "kept", "messages": _TALK, "user": "u", "metadata": {"user_id": "1"}, "seed": 1}),
-        (Surface.RESPONSES, {"model": "chat", "input": "Hi", "instructions": "Be brief.", "max_output_tokens": 9}),
-        (Surface.RESPONSES, {"model": "chat", "input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}]}], "stream": True, "text": {"format": {"type": "json_schema", "name": "s", "schema": _SCHEMA}}}),
-        (Surface.EMBEDDINGS, {"model": "chat", "input": ["a", "b"], "encoding_format": "base64", "dimensions": 8}),
-        (Surface.MESSAGES, {"model": "chat", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}),
-        (Surface.MESSAGES, {"model": "steps", "max_tokens": 10, "stream": True, "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}], "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}]}, {"role": "assistant", "content": "So"}], "tools": [{"name": "f", "input_schema": _SCHEMA}], "thinking": {"type": "enabled", "budget_tokens": 5}}),
-        (Surface.COUNT_TOKENS, {"model": "chat", "messages": [{"role": "user", "content": "Hi"}]}),
-    )
-)  # fmt: skip
+
+def _says(*content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(content)}
+
+
+def _bodies() -> Iterator[tuple[Surface, dict[str, Any]]]:
+    """Yield requests as SDKs send them; the models are workloads of the run's configuration."""
+    talk = {"model": "chat", "messages": _TALK}
+    shaped = {"type": "json_schema", "json_schema": _NAMED}
+    hi = {"messages": [{"role": "user", "content": "Hi"}], "model": "chat"}
+    yield Surface.CHAT, {**talk, "max_tokens": 20, "temperature": 0.5}
+    yield Surface.CHAT, {**talk, "stream": True, "stream_options": {"include_usage": True}}
+    yield Surface.CHAT, {"model": "tiers", "messages": [_says({"type": "text", "text": "Why? " * 9}, _IMAGE)], "n": 2}
+    yield Surface.CHAT, {**talk, "model": "tasks", "tools": [{"type": "function", "function": _TOOL}]}
+    yield Surface.CHAT, {**talk, "model": "steps", "response_format": shaped}
+    yield Surface.CHAT, {**talk, "model": "kept", "user": "u", "metadata": {"user_id": "1"}, "seed": 1}
+    yield Surface.RESPONSES, {"model": "chat", "input": "Hi", "instructions": "Be brief.", "max_output_tokens": 9}
+    said = _says({"type": "input_text", "text": "x"})
+    formed = {"format": {"type": "json_schema", **_NAMED}}
+    yield Surface.RESPONSES, {"model": "chat", "input": [said], "stream": True, "text": formed}
+    yield Surface.EMBEDDINGS, {"model": "chat", "input": ["a", "b"], "encoding_format": "base64", "dimensions": 8}
+    yield Surface.MESSAGES, {**hi, "max_tokens": 10}
+    turns = [_says({"type": "text", "text": "Hi"}, _PIXEL), {"role": "assistant", "content": "So"}]
+    tools = [{"name": "f", "input_schema": _SCHEMA}]
+    thinking = {"type": "enabled", "budget_tokens": 5}
+    whole = {"model": "steps", "max_tokens": 10, "stream": True, "system": _SYSTEM, "messages": turns}
+    yield Surface.MESSAGES, {**whole, "tools": tools, "thinking": thinking}
+    yield Surface.COUNT_TOKENS, hi
+
+
+REQUESTS: Final = tuple((surface, json.dumps(body).encode()) for surface, body in _bodies())

@@ -19,7 +19,7 @@ from state.errors import ConfigError
 __all__ = ["CONFIGURATION", "examples"]
 
 _ENVIRON: Final = {
-    **{name: SECRETS[0] for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SECRET")},
+    **dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "SECRET"), SECRETS[0]),
     "HOME": "/nonexistent",
 }
 _FENCED: Final = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -44,7 +44,7 @@ def judged(data: bytes, came: Exchanged, *, framed: bool) -> Hashable:
 
 def _one(answer: Answer, path: str) -> Hashable:
     code = insist_on_shape(answer, path)
-    if answer.status == 500:  # noqa: PLR2004 - a mistake of ours
+    if answer.status == 500:
         raise Broken(f"500 {path[:60]}: {answer.body[:300]!r}")
     return (answer.status, code, answer.headers.get("content-type", ""), answer.whole)
 
@@ -120,7 +120,7 @@ class Doorstep:
                 self.tally.found(f"slow: {cost_s:.1f} s of the daemon's CPU, {took_s:.1f} s until answered", data)
 
     async def _buried(self, batch: list[bytes]) -> None:
-        """The daemon is dead: find out by whom, one after the other, each in front of a new one."""
+        """Find out of whom the daemon died: one after the other, each in front of a new one."""
         last_words = self._house.process.last_words()[-400:]
         for data in batch:
             self._house.open()
@@ -135,7 +135,7 @@ class Doorstep:
             self._house.open()
 
     def _dead(self) -> bool:
-        return len(self.tally.findings) > 40  # noqa: PLR2004 - enough is known
+        return len(self.tally.findings) > 40
 
     def _resumed(self) -> None:
         for target in ("lab/m", "lab/n", "told/m", "told/n"):

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ from benchmarks.fuzz.corpus import Corpus
 from benchmarks.fuzz.mutation import grown
 from benchmarks.fuzz.surface import Broken, Luck, Surface, Tally
 
-__all__ = ["LOOKS", "Engine", "resident_mb", "take_once"]
+__all__ = ["LOOKS", "Engine", "is_steep", "resident_mb", "take_once"]
 
 LOOKS: Final = (0.2, 0.6, 1.0)
 """When memory is looked at: at these shares of the inputs."""
@@ -96,9 +96,14 @@ class Engine:
             self._taken(largest, None)
             times.append(time.process_time() - began)
             self.tally.inputs += 1
-        if times[-1] > _WORTH_S and times[-1] > _STEEP * times[-2] and times[-2] > _STEEP * times[-3]:
+        if is_steep(times):
             told = " ".join(f"{took * 1e3:.0f}" for took in times)
             self.tally.found(f"steep: {told} ms of CPU for {' '.join(map(str, _SIZES))} KiB", largest)
+
+
+def is_steep(times: Sequence[float]) -> bool:
+    """Return whether seconds of CPU grow like no line, where each is for twice the size of the one before."""
+    return times[-1] > _WORTH_S and times[-1] > _STEEP * times[-2] and times[-2] > _STEEP * times[-3]
 
 
 def _luck(seed: int) -> Luck:
@@ -117,7 +122,7 @@ def take_once(surface: Surface, data: bytes, lines: set[tuple[str, int]] | None 
         raise Broken(f"hang: not done within {_GIVEN_UP_S:g} s\n{traceback.format_exc(limit=-4)}") from None
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever the parser should not have raised is what is looked for
+    except BaseException as error:
         raise Broken(_told(error)) from error
     finally:
         if lines is not None:

@@ -6,7 +6,7 @@ import math
 import os
 import socket
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,14 @@ from typing import Final
 from benchmarks.fuzz.mutation import mixed, mutated_bytes, mutated_lines
 from benchmarks.fuzz.surface import SECRETS, Broken, Surface, secrets_in
 from daemon.config.checks import parse_listen
-from daemon.config.places import client_history, client_socket, config_files, default_listen, history_file, server_socket
+from daemon.config.places import (
+    client_history,
+    client_socket,
+    config_files,
+    default_listen,
+    history_file,
+    server_socket,
+)
 from daemon.config.secrets import SecretProblem, resolve_secret
 from daemon.doors.sockets import ListenError
 from daemon.service import activation
@@ -107,21 +114,20 @@ def _notified(environ: dict[str, str]) -> Hashable:
     return notifier.watchdog_s is None
 
 
+_WORDS: Final[Mapping[str, Callable[[str], Hashable]]] = {
+    "duration": lambda text: math.isfinite(parse_duration(text)),
+    "size": lambda text: parse_size(text) > 0,
+    "listen": lambda text: parse_listen(text)[1] > 0,
+    "point": lambda text: len(parse_point(text)),
+    "key": lambda text: resolve_secret(text.replace("/proc", "/nowhere"), {"SECRET": SECRETS[0]})[1] is None,
+}
+
+
 def _word(name: str, value: str) -> Hashable:
+    if name not in _WORDS:
+        return None
     try:
-        match name:
-            case "duration":
-                return parse_duration(value) > 0
-            case "size":
-                return parse_size(value) > 0
-            case "listen":
-                return parse_listen(value)[1] > 0
-            case "point":
-                return len(parse_point(value))
-            case "key":
-                return resolve_secret(value.replace("/proc", "/nowhere"), {"SECRET": SECRETS[0]})[1] is None
-            case _:
-                return None
+        return _WORDS[name](value)
     except SecretProblem as error:
         if secrets_in(str(error)):
             raise Broken("a planted secret stands in a problem") from error

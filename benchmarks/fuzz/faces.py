@@ -1,4 +1,4 @@
-"""The HTTP faces: requests of every path and method, mutated as bytes and in their parts, to the daemon's own sockets."""
+"""The HTTP faces: requests of every path and method, mutated as bytes and in their parts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,21 @@ from benchmarks.fuzz.mutation import mixed, mutated_bytes, mutated_json, mutated
 from benchmarks.fuzz.odd import HEADERS, NUMBERS, TEXTS
 from benchmarks.fuzz.surface import LONGEST, SECRETS, Luck, Mutate
 
-__all__ = ["Door", "DOORS"]
+__all__ = ["DOORS", "Door"]
 
-_METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"get", b"X" * 90)
+_METHODS: Final = (
+    b"GET",
+    b"HEAD",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"PATCH",
+    b"TRACE",
+    b"CONNECT",
+    b"get",
+    b"X" * 90,
+)
 _PLACES: Final = (
     *("/healthz", "/readyz", "/metrics", "/v1/models", "/v1/models/chat", "/v1/models/lab/m", "/", "/favicon.ico"),
     *("/fairlead/v1/status", "/fairlead/v1/targets", "/fairlead/v1/targets/lab/m", "/fairlead/v1/workloads"),
@@ -23,7 +35,7 @@ _PLACES: Final = (
     *("/fairlead/v1/explain/last", "/fairlead/v1/explain/req_0", "/fairlead/v1/events?follow=0&since=10m"),
     *("/fairlead/v1/events?follow=0", "*", "http://localhost/healthz"),
 )
-_POSTS: Final = (
+_POSTS: Final[tuple[tuple[str, dict[str, object]], ...]] = (
     ("/fairlead/v1/sql", {"query": "SELECT * FROM request LIMIT 5"}),
     ("/fairlead/v1/sql", {"query": "WITH x(a) AS (VALUES (1), (NULL)) SELECT a, typeof(a), x'ff', 'é' FROM x"}),
     ("/fairlead/v1/sql", {"query": "SELECT json_group_array(at) FROM attempt WHERE target GLOB 'lab/*'"}),
@@ -88,13 +100,23 @@ def _raw_seeds() -> list[bytes]:
     chunked = _chunked(_client_seeds()[0], 7)
     expecting = _client_seeds()[0].replace(b"connection: close", b"connection: close\r\nexpect: 100-continue")
     upgrade = _request("GET", "/healthz", b"", "upgrade: websocket", "sec-websocket-key: AAAA")
-    return [*_client_seeds()[::3], *_control_seeds()[::2], pipelined, chunked, expecting, upgrade, b"\0PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    return [
+        *_client_seeds()[::3],
+        *_control_seeds()[::2],
+        pipelined,
+        chunked,
+        expecting,
+        upgrade,
+        b"\0PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ]
 
 
 def _chunked(request: bytes, size: int) -> bytes:
     head, _, body = request.partition(b"\r\n\r\n")
     head = re.sub(rb"\r\ncontent-length: [^\r]*", b"", head)
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[at : at + size]), body[at : at + size]) for at in range(0, len(body), size))
+    chunks = b"".join(
+        b"%x\r\n%s\r\n" % (len(body[at : at + size]), body[at : at + size]) for at in range(0, len(body), size)
+    )
     return head + b"\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
 
 
@@ -154,7 +176,12 @@ def _other_path(path: bytes, luck: Luck) -> bytes:
         case 1:
             return path[:place] + odd.translate(None, b" \r\n\0") + path[place:]
         case 2:
-            return path + luck.choice((b"?", b"&")) + luck.choice((b"follow=0&since=", b"prompt_tokens=", b"workload=", b"surface=", b"a=")) + odd.translate(None, b" \r\n\0")
+            return (
+                path
+                + luck.choice((b"?", b"&"))
+                + luck.choice((b"follow=0&since=", b"prompt_tokens=", b"workload=", b"surface=", b"a="))
+                + odd.translate(None, b" \r\n\0")
+            )
         case 3:
             return b"/".join(luck.sample(parts := path.split(b"/"), len(parts)))
         case 4:
@@ -186,7 +213,9 @@ def _coded(head: bytes, body: bytes, luck: Luck) -> tuple[bytes, bytes]:
         b"x-unknown": body,
     }
     name = luck.choice(list(coded))
-    packed = coded[name] if luck.random() < 0.7 else luck.choice((body, gzip.compress(bytes(4_000_000)), coded[name][:-5]))
+    packed = (
+        coded[name] if luck.random() < 0.7 else luck.choice((body, gzip.compress(bytes(4_000_000)), coded[name][:-5]))
+    )
     head = re.sub(rb"\r\ncontent-encoding: [^\r]*", b"", head)
     return head + b"\r\ncontent-encoding: " + name, packed
 

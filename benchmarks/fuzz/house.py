@@ -1,4 +1,4 @@
-"""The real daemon as a process of its own, with secrets planted in its configuration, and what is seen of it outside."""
+"""The real daemon as a process of its own, with secrets planted, and what is seen of it from outside."""
 
 from __future__ import annotations
 
@@ -218,9 +218,7 @@ class House:
         text = _CONFIG.format(digest=digest, nobody=self._nobody, hook=SECRETS[2])
         for number in range(PEERS):
             dialect = ("openai", "anthropic")[number % 2]
-            text += _PEER.format(
-                number=number, generation=self.generation, dialect=dialect, socket=self.peer_socket
-            )
+            text += _PEER.format(number=number, generation=self.generation, dialect=dialect, socket=self.peer_socket)
         (self.folder / "fairlead.toml").write_text(text, encoding="ascii")
 
     @staticmethod

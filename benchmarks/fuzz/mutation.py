@@ -33,20 +33,21 @@ def _one(data: bytes, luck: Luck) -> bytes:
     end = min(len(data), begin + luck.choice((0, 1, 1, 2, 4, 16, 200)))
     match luck.randrange(7):
         case 0:
-            return data[:begin] + bytes([luck.randrange(256)]) + data[begin + 1 :]
+            new, end = bytes([luck.randrange(256)]), begin + 1
         case 1:
-            return data[:begin] + luck.choice(SPLICES) + data[begin:]
+            new, end = luck.choice(SPLICES), begin
         case 2:
-            return data[:begin] + data[end:]
+            new = b""
         case 3:
-            return data[:begin] + data[begin:end] * luck.choice((2, 3, 50)) + data[end:]
+            new = data[begin:end] * luck.choice((2, 3, 50))
         case 4:
-            return data[:begin]
+            new, end = b"", len(data)
         case 5:
-            return data[:begin] + _odd(luck) + data[end:]
+            new = _odd(luck)
         case _:
             other = luck.randrange(len(data) + 1)
-            return data[:begin] + data[other : other + 64] + data[begin:]
+            new, end = data[other : other + 64], begin
+    return data[:begin] + new + data[end:]
 
 
 def _odd(luck: Luck) -> bytes:

@@ -31,7 +31,11 @@ _ADDRESSES: Final = (
 
 
 def _seeds() -> list[bytes]:
-    return [b"{API\n" + json.dumps(_PAGE).encode(), b"{\n" + json.dumps(_PAGE).encode(), *(each.encode() for each in _ADDRESSES)]
+    return [
+        b"{API\n" + json.dumps(_PAGE).encode(),
+        b"{\n" + json.dumps(_PAGE).encode(),
+        *(each.encode() for each in _ADDRESSES),
+    ]
 
 
 def _mutated_page(data: bytes, luck: Luck) -> bytes:

@@ -36,15 +36,57 @@ __all__ = ["PAST"]
 _NOW_MS: Final = 1_750_000_000_000
 _TARGET: Final = TargetName("one/m")
 _WORDS: Final = {
-    **{"outcome": "failed", "fault": "timeout", "kind": "canary", "after": "cooling", "before": "healthy"},
-    **{"verb": "drain", "at_ms": _NOW_MS, "until_ms": _NOW_MS + 9000, "quarter_ms": _NOW_MS, "hour_ms": _NOW_MS},
-    **{"request_id": "req_1", "number": 1, "purpose": "client", "candidates": '[{"target":"one/m","score":1.0}]'},
-    **{"blame": "provider", "strategy": "priority", "count": 1, "sampled_of": 1, "streamed": 0, "status": 503},
-    **{"served_by": _TARGET, "target": _TARGET, "to_target": _TARGET, "from_target": _TARGET, "chosen": _TARGET},
+    "outcome": "failed",
+    "fault": "timeout",
+    "kind": "canary",
+    "after": "cooling",
+    "before": "healthy",
+    "verb": "drain",
+    "at_ms": _NOW_MS,
+    "until_ms": _NOW_MS + 9000,
+    "quarter_ms": _NOW_MS,
+    "hour_ms": _NOW_MS,
+    "request_id": "req_1",
+    "number": 1,
+    "purpose": "client",
+    "candidates": '[{"target":"one/m","score":1.0}]',
+    "blame": "provider",
+    "strategy": "priority",
+    "count": 1,
+    "sampled_of": 1,
+    "streamed": 0,
+    "status": 503,
+    "served_by": _TARGET,
+    "target": _TARGET,
+    "to_target": _TARGET,
+    "from_target": _TARGET,
+    "chosen": _TARGET,
 }
-_VALUES: Final = (None, -1, 0, 2**63 - 1, -(2**63), 1e308, -1.5, float("inf"), "", "x", "timeout", "cooling", "ok", b"\xff")
+_VALUES: Final = (
+    None,
+    -1,
+    0,
+    2**63 - 1,
+    -(2**63),
+    1e308,
+    -1.5,
+    float("inf"),
+    "",
+    "x",
+    "timeout",
+    "cooling",
+    "ok",
+    b"\xff",
+)
 _POLICIES: Final = {_TARGET: HealthPolicy(), TargetName("two/m"): HealthPolicy()}
-_VIEWS: Final = ("health_now", "outages", "availability_daily", "latency_hourly", "fallbacks_recent", "slowest_requests")
+_VIEWS: Final = (
+    "health_now",
+    "outages",
+    "availability_daily",
+    "latency_hourly",
+    "fallbacks_recent",
+    "slowest_requests",
+)
 
 
 @cache
@@ -89,7 +131,7 @@ def _insert(database: sqlite3.Connection, table: str, number: int) -> None:
 
 
 def _plausible(name: str, kind: str, number: int) -> Any:
-    if name in {"setting"}:
+    if name == "setting":
         return zlib.compress(b"\x80")
     word = _WORDS.get(name)
     if word is not None:
@@ -109,9 +151,9 @@ def _columns() -> tuple[tuple[str, str], ...]:
 
 
 def _seeds() -> list[bytes]:
-    plain = [{"loose": loose, "edits": [], "flips": [], "version": 4} for loose in (False, True)]
+    plain: list[dict[str, object]] = [{"loose": loose, "edits": [], "flips": [], "version": 4} for loose in (False, True)]
     edits = [{"loose": True, "edits": [[*column, "x"]], "flips": [], "version": 4} for column in _columns()]
-    older = [{"loose": False, "edits": [], "flips": [], "version": version} for version in (0, 1, 2, 3, 9)]
+    older: list[dict[str, object]] = [{"loose": False, "edits": [], "flips": [], "version": version} for version in (0, 1, 2, 3, 9)]
     return [json.dumps(each).encode() for each in (*plain, *edits, *older)]
 
 
@@ -124,7 +166,9 @@ def _mutated(data: bytes, luck: Luck) -> bytes:
             edit = [*luck.choice(_columns()), {"hex": value.hex()} if isinstance(value, bytes) else value]
             wish["edits"] = [*wish["edits"], edit][-4:]
         case 5:
-            text = mutated_json(b'{"estimator":{"first":{"mean":1.0,"noise":1,"variance":0,"at":0}},"loads":[1,2]}', luck)
+            text = mutated_json(
+                b'{"estimator":{"first":{"mean":1.0,"noise":1,"variance":0,"at":0}},"loads":[1,2]}', luck
+            )
             wish["edits"] = [["estimate", "belief", text.decode("utf-8", "replace")]]
         case 6:
             flips = [[luck.randrange(120_000), luck.randrange(256)] for _ in range(luck.choice((1, 4, 30)))]
@@ -161,7 +205,7 @@ def _take(data: bytes) -> Hashable:
     past = recollect(path, now=100.0, wall_now=wall_now, policies=_POLICIES)
     for remembered in past.remembered.values():
         shown = view(recall(remembered, HealthPolicy(), 100.0), 100.0)
-        if shown.until is not None and shown.until != shown.until:  # noqa: PLR0124 - a NaN
+        if shown.until is not None and shown.until != shown.until:
             raise Broken("a cooldown without an end that can be compared")
     spending = recollect_spending(path, wall_now)
     for each in spending.unsettled:

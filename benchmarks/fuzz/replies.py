@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Hashable
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.fuzz.captured import ANSWERS, REQUESTS, SURFACES, surface_of, table
 from benchmarks.fuzz.mutation import mixed, mutated_bytes, mutated_json, mutated_lines
@@ -37,7 +37,7 @@ def _seeds() -> list[bytes]:
             for number, (surface, status, body) in enumerate(bodies)]  # fmt: skip
 
 
-def _cases() -> list[dict[str, object]]:
+def _cases() -> list[dict[str, Any]]:
     found = table("error_cases")
     rows = found if isinstance(found, list) else next(each for each in found.values() if isinstance(each, list))
     return [row for row in rows if "status" in row and "body" in row]

@@ -12,7 +12,10 @@ __all__ = ["told"]
 
 def told(tallies: list[Tally], folder: Path, took_s: float) -> int:
     """Print what was found, write its inputs to `folder`, and return the exit code."""
-    print(f"{'surface':<20}{'inputs':>8}{'outcomes':>9}{'lines':>7}{'slowest':>10}{'MB at 20/60/100 %':>21}{'findings':>9}")
+    print(
+        f"{'surface':<20}{'inputs':>8}{'outcomes':>9}{'lines':>7}{'slowest':>10}{'MB at 20/60/100 %':>21}"
+        f"{'findings':>9}"
+    )
     for tally in tallies:
         memory = "/".join(f"{each:.0f}" for each in tally.memory_mb)
         slowest = f"{tally.slowest_s * 1e3:.0f} ms"

@@ -37,8 +37,17 @@ def _seeds() -> list[bytes]:
         b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n",
     )
     raw = zlib.compressobj(wbits=-15)
-    packed = (gzip.compress(_TEXT), zlib.compress(_TEXT), raw.compress(_TEXT) + raw.flush(), gzip.compress(bytes(10**6)))
-    return [*answers, *(b"\0\1" + each for each in framed), *(b"\1" + bytes([place % 3]) + each for place, each in enumerate(packed))]
+    packed = (
+        gzip.compress(_TEXT),
+        zlib.compress(_TEXT),
+        raw.compress(_TEXT) + raw.flush(),
+        gzip.compress(bytes(10**6)),
+    )
+    return [
+        *answers,
+        *(b"\0\1" + each for each in framed),
+        *(b"\1" + bytes([place % 3]) + each for place, each in enumerate(packed)),
+    ]
 
 
 def _pieces(body: bytes, luck: Luck) -> list[bytes]:

@@ -72,7 +72,7 @@ def read_envelope(body: bytes) -> Envelope | EnvelopeProblem:
     """Return what routing needs of `body`, or what is wrong with it."""
     try:
         if _ESCAPE in body and not body.isascii():
-            body.decode()  # where a name is spelled with escapes all of them must be readable, and the decoder skips most
+            body.decode()  # to find a name that is spelled with escapes, all of them are read: not only here
         return _DECODER.decode(body)
     except msgspec.ValidationError as problem:
         return EnvelopeProblem(f"The request's JSON does not fit: {problem}.")
