@@ -11,6 +11,8 @@ from typing import Final, Protocol
 import anyio
 import msgspec
 
+from daemon.access.gate import Gate
+from daemon.access.names import Names
 from daemon.alerts.alarm import Alarm
 from daemon.alerts.delivery import Herald
 from daemon.alerts.policy import AlertPolicy
@@ -254,6 +256,7 @@ class Assembly:
             tail=Tail(lambda: self.recorder.state.path, stopping, time.time),
         )
         return Front(
+            Gate(self.in_force, Names(self.clock)),
             ClientFace(self.in_force, self.around, self.clock),
             ControlFace(controls, self.in_force, self.clock),
             Vitals(self.desk, self.metrics, lambda: self.recorder.state, self.clock),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -17,7 +19,7 @@ from daemon.service.orders import Orders
 from daemon.service.status_line import draining_line
 from daemon.service.watchdog import Watchdog
 
-__all__ = ["Farewell", "end"]
+__all__ = ["Farewell", "end", "leave_threads"]
 
 _log = structlog.get_logger("fairlead")
 _FLUSH_S: Final = 5.0
@@ -26,7 +28,8 @@ _LAST_WORDS_S: Final = 2.0
 _BEAT_S: Final = 1.0
 _EXTENSION_S: Final = 10.0
 """How much more time each beat asks of the service manager: enough for all that comes after the last of them."""
-_CUT_SHORT: Final = 1
+_THREADS_S: Final = 0.25
+"""What threads get to end by themselves."""
 
 
 class Farewell(msgspec.Struct, frozen=True):
@@ -84,4 +87,15 @@ def _leave(assembly: Assembly, notifier: Notifier) -> None:
     _log.error("history_not_flushed", unsaved_rows=state.unsaved_rows, reason=state.cause)
     notifier.failed(f"ended without writing {state.unsaved_rows} rows of history: {state.cause}", 0)
     notifier.flush()
-    os._exit(_CUT_SHORT)
+    os._exit(1)
+
+
+def leave_threads() -> None:
+    """End the process where a thread still waits for a disk: the interpreter would wait for it, perhaps for ever."""
+    until = time.monotonic() + _THREADS_S
+    waiting = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in waiting:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() and not thread.daemon for thread in waiting):
+        _log.warning("threads_left_behind", remedy="look at the disk of the history, the configuration and the keys")
+        os._exit(0)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
+from daemon.access.visitors import Visitors
 from daemon.config.configuration import Configuration
-from daemon.faces.callers import Callers
-from daemon.faces.peers import Operators, resolve_operators
 from daemon.relay.billing import Payers, payers_of
 from daemon.routing.policy import Routes, Workload
 from probes.dialects.requests import RequestForm
@@ -38,8 +37,7 @@ class InForce:
         self.prices = {target: place.price for target, place in self.routes.places.items() if place.price is not None}
         self.payers: Payers = payers_of(self.routes)
         self.forms = {name: RequestForm(provider) for name, provider in configuration.providers.items()}
-        self.operators: Operators = resolve_operators(configuration.daemon.operators)
-        self.callers = Callers(resolve_operators(configuration.daemon.speakers), configuration.keys)
+        self.visitors = Visitors(configuration.access, configuration.keys)
         self.stale: tuple[str, ...] = ()
         _learn(configuration.workloads.values())
 

@@ -19,7 +19,7 @@ from daemon.config.configuration import Configuration
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
-from daemon.ending import Farewell, end
+from daemon.ending import Farewell, end, leave_threads
 from daemon.recalling import recalled
 from daemon.service.activation import inherited
 from daemon.service.board import StatusBoard
@@ -64,6 +64,7 @@ def live(configuration: Configuration, places: Places, load: Callable[[], Config
     faulthandler.enable()
     life = _Life(configuration, places, _bind(configuration, places), load, notifier)
     anyio.run(life.run, backend_options={"use_uvloop": True})
+    leave_threads()
 
 
 def _bind(configuration: Configuration, places: Places) -> Listeners:

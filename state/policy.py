@@ -53,3 +53,5 @@ class HistoryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     keep_rollups: Seconds = Seconds(400 * 86400)
     decisions_per_second: int = 50
     """Above this many choices a second only a sample is recorded, and each row says how many it stands for."""
+    keep_backups: int = 2
+    """How many copies from before a change of the history's schema are kept; 0 makes none."""

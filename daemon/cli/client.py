@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from daemon.cli.exits import Exit, VerbFailed
+from daemon.cli.getting_in import how_to_get_in
 from daemon.config.places import client_history, client_socket
 from daemon.unix_http import UnixConnection
 
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _PATIENCE_S: Final = 20.0
-_EXITS: Final = {403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
+_EXITS: Final = {401: Exit.NOT_PERMITTED, 403: Exit.NOT_PERMITTED, 422: Exit.INVALID_CONFIGURATION, 400: Exit.USAGE}
 
 
 def configure_client(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +49,15 @@ def ask(options: argparse.Namespace, method: str, url: str, body: object = None)
 def history_to_read(options: argparse.Namespace) -> Path:
     """Return the file that was named, else the usual one, else the one that the daemon on the socket writes."""
     named = options.history or os.environ.get("FAIRLEAD_HISTORY")
-    if named or options.socket is None:
-        return client_history(options.history, os.environ)
-    return Path(ask(options, "GET", "/fairlead/v1/status")["history"]["path"])
+    usual = client_history(options.history, os.environ)
+    if named or (options.socket is None and usual.exists()):
+        return usual
+    try:
+        return Path(ask(options, "GET", "/fairlead/v1/status")["history"]["path"])
+    except VerbFailed:
+        if options.socket is not None:
+            raise
+        return usual  # whoever reads it says that it is not there
 
 
 @contextmanager
@@ -65,7 +72,7 @@ def talking(options: argparse.Namespace, patience_s: float) -> Iterator[UnixConn
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise VerbFailed(Exit.NO_DAEMON, f"no daemon answers at {path}; start one with `fairlead serve`") from error
     except PermissionError as error:
-        raise VerbFailed(Exit.NOT_PERMITTED, f"{path} may not be opened by this user; ask for its group") from error
+        raise VerbFailed(Exit.NOT_PERMITTED, how_to_get_in(path)) from error
     except (OSError, http.client.HTTPException) as error:
         raise VerbFailed(
             Exit.FAILED, f"the daemon at {path} broke off: {str(error) or type(error).__name__}"

@@ -36,7 +36,9 @@ _VERBS: Final = {
     "resume": _Verb("drain", "allow new requests to a target again"),
     "mock-fault": _Verb("mock_fault", "let the next requests of a workload see a fault, to rehearse its fallbacks"),
     "sql": _Verb("sql", "read the history with SQL"),
+    "history": _Verb("history", "check the history, back it up, prune it, export it"),
     "reload": _Verb("reload", "validate and swap the daemon's configuration"),
+    "keys": _Verb("keys", "the keys by which clients over TCP are known: add, list, revoke"),
     "config": _Verb("config", "write a start file, or print the file's JSON Schema"),
     "version": _Verb("version", "print the version"),
 }

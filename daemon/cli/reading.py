@@ -6,6 +6,7 @@ import argparse
 import os
 from base64 import b64encode
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from daemon.cli.client import ask, configure_client
@@ -14,7 +15,14 @@ from daemon.config.places import client_history
 from state.errors import HistoryError
 from state.history.inspection import Cell, QueryLimits, query
 
-__all__ = ["Found", "configure_reading", "insist_on_version_4", "read_history"]
+__all__ = [
+    "Found",
+    "configure_reading",
+    "insist_on_permission",
+    "insist_on_version_4",
+    "read_history",
+    "reads_the_file",
+]
 
 _OLD: Final = "no such table"
 
@@ -35,9 +43,8 @@ def configure_reading(parser: argparse.ArgumentParser) -> None:
 
 def read_history(options: argparse.Namespace, sql: str) -> Found:
     """Read the file that was named, or where it is readable; else have the daemon read its own. Raises VerbFailed."""
-    named = options.history or os.environ.get("FAIRLEAD_HISTORY")
     path = client_history(options.history, os.environ)
-    if named or (options.socket is None and os.access(path, os.R_OK)):
+    if reads_the_file(options):
         try:
             table = query(path, sql, limits=QueryLimits())
         except HistoryError as error:
@@ -45,6 +52,25 @@ def read_history(options: argparse.Namespace, sql: str) -> Found:
         return Found(table.columns, [[_printable(cell) for cell in row] for row in table.rows], table.truncated)
     answer = ask(options, "POST", "/fairlead/v1/sql", {"query": sql})
     return Found(answer["columns"], answer["rows"], answer["truncated"])
+
+
+def reads_the_file(options: argparse.Namespace) -> bool:
+    """Return whether the file is read here: it was named, or may be read; else the daemon reads it for us."""
+    if options.history or os.environ.get("FAIRLEAD_HISTORY"):
+        return True
+    return options.socket is None and os.access(client_history(None, os.environ), os.R_OK)
+
+
+def insist_on_permission(path: Path) -> None:
+    """Raise VerbFailed where the file is there and may not be read: what is to be done needs the file itself."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise VerbFailed(Exit.NOT_PERMITTED, f"{path} cannot be reached by you; ask for its group") from error
+    except OSError:
+        return
+    if not os.access(path, os.R_OK):
+        raise VerbFailed(Exit.NOT_PERMITTED, f"{path} may not be read by you; ask for its group")
 
 
 def insist_on_version_4(failure: VerbFailed) -> VerbFailed:

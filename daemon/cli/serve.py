@@ -13,7 +13,7 @@ import sys
 from functools import partial
 
 from daemon.cli.exits import Exit, VerbFailed
-from daemon.config.checks import parse_listen
+from daemon.config.access import insist_on_keys, parse_listen
 from daemon.config.configuration import Configuration
 from daemon.config.load import demo_configuration, load
 from daemon.config.places import config_files, default_listen, history_file, runtime_folder, server_socket
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--config", metavar="FILE", help="[env: FAIRLEAD_CONFIG]")
     source.add_argument("--demo", action="store_true", help="serve a workload `demo` over simulated targets")
     parser.add_argument("--socket", metavar="PATH", help="[env: FAIRLEAD_SOCKET]")
-    parser.add_argument("--listen", metavar="HOST:PORT", help="loopback TCP, or `none` [env: FAIRLEAD_LISTEN]")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="TCP, or `none` [env: FAIRLEAD_LISTEN]")
     parser.add_argument("--history", metavar="FILE", help="[env: FAIRLEAD_HISTORY]")
 
 
@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> Exit:
         notifier.failed(failure_line(str(failure)), _errno_of(failure))
         notifier.flush()
         raise
+    finally:
+        notifier.close()
     return Exit.FINE
 
 
@@ -58,11 +60,11 @@ def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
     if not may_be_read(os.environ):
         keep_memory_private()
     try:
-        configuration = placed_configuration(read(), places)
+        configuration = _placed(read(), places)
         configure_logs(configuration.daemon.log_level, sys.stderr)
         for warning in configuration.warnings:
             print(f"fairlead serve: warning: {warning}", file=sys.stderr)
-        live(configuration, places, lambda: placed_configuration(read(), places), notifier)
+        live(configuration, places, lambda: _placed(read(), places), notifier)
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
     except ListenError as error:
@@ -75,6 +77,10 @@ def _errno_of(failure: VerbFailed) -> int:
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__
     return errno.EINVAL if failure.exit is Exit.INVALID_CONFIGURATION else getattr(error, "errno", None) or 0
+
+
+def _placed(configuration: Configuration, places: Places) -> Configuration:
+    return placed_configuration(insist_on_keys(configuration, places.listen or ()), places)
 
 
 def _load(config: str | None) -> Configuration:

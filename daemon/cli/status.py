@@ -84,6 +84,7 @@ def _print_status(status: dict[str, Any]) -> None:
         print(f"canaries at {canaries['provider']}: ${spent:.4f} of ${most:g} in 24 hours")
     for budget in status.get("budgets", [])[:_MOST_BUDGETS]:
         print(_budget(budget))
+    print(_history(status["history"]))
     for workload in status["workloads"]:
         mark = " (default)" if workload["default"] else ""
         waiting = f", {workload['waiting']} waiting" if workload["waiting"] else ""
@@ -91,6 +92,13 @@ def _print_status(status: dict[str, Any]) -> None:
             f"{workload['name']}{mark}: {workload['strategy']}, "
             f"{len(workload['available'])} of {len(workload['targets'])} available{waiting}"
         )
+
+
+def _history(told: dict[str, Any]) -> str:
+    """Return how large the history is, and where an earlier one lies that was damaged."""
+    aside = told.get("set_aside")
+    notice = f"; a damaged one was set aside as {aside}" if aside else ""
+    return f"{'~ ' if aside else ''}history {told['path']}: {told.get('bytes', 0) / 1e6:.1f} MB{notice}"
 
 
 def _budget(told: dict[str, Any]) -> str:

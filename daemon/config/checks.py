@@ -28,10 +28,7 @@ __all__ = [
     "check_providers",
     "check_targets",
     "check_workloads",
-    "parse_listen",
 ]
-
-_MOST_PORT = 65535
 
 
 def check_providers(providers: Mapping[str, ProviderSettings], problems: Problems) -> None:
@@ -214,17 +211,6 @@ def _check_strategy(path: KeyPath, workload: WorkloadSettings, problems: Problem
         problems.add((*path, "seconds_per_dollar"), text)
     if not 0 <= rate < math.inf:
         problems.add((*path, "seconds_per_dollar"), f"seconds_per_dollar is {rate:g}; give seconds, at least 0")
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """Return the loopback address that `HOST:PORT` names. Raises ValueError on anything else."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not port.isdigit() or int(port) > _MOST_PORT or not host:
-        raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:4180")
-    if not (host in {"localhost", "::1"} or host.startswith("127.")):
-        raise ValueError(f"{text!r} is not loopback, and only this machine is served")
-    return ("127.0.0.1" if host == "localhost" else host), int(port)
 
 
 def _positive(path: KeyPath, value: int, problems: Problems) -> None:

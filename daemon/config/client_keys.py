@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from daemon.access.roles import Role
 from daemon.config.configuration import ClientKey
 from daemon.config.locate import KeyPath
 from daemon.config.reading import Problems
@@ -58,5 +59,6 @@ def client_key(name: str, settings: KeySettings) -> ClientKey:
         name=name,
         digest=bytes.fromhex(settings.sha256),
         caller=Caller(user=settings.user or name, team=settings.team),
+        role=Role[settings.role.upper()],
         speaks=settings.speaks,
     )

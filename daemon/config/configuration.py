@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from daemon.access.roles import Access, Role
 from daemon.alerts.policy import AlertPolicy
 from daemon.limits.caller import Caller
 from daemon.limits.policy import Limits
@@ -23,9 +24,6 @@ class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     listen: tuple[tuple[str, int], ...] | None = None
     """TCP addresses; None where the configuration says nothing."""
-    operators: tuple[str, ...] = ()
-    speakers: tuple[str, ...] = ()
-    """Who may say for whom a request is, besides root and the daemon's own user."""
     drain_grace: Seconds = Seconds(30)
     max_body: int = 16 * 2**20
     """Bytes of a request's body."""
@@ -38,6 +36,7 @@ class ClientKey(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     digest: bytes
     caller: Caller
+    role: Role = Role.CLIENT
     speaks: bool = False
     """Whether its holder may say for whom a request is."""
 
@@ -48,6 +47,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     providers: Mapping[str, Provider]
     workloads: Mapping[str, Workload]
     daemon: DaemonPolicy = DaemonPolicy()
+    access: Access = msgspec.field(default_factory=Access)
     keys: tuple[ClientKey, ...] = ()
     history: HistoryPolicy = HistoryPolicy()
     alerts: AlertPolicy = AlertPolicy()

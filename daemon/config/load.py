@@ -10,13 +10,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.config.access import access_of, check_access, parse_listen, unknown_names
 from daemon.config.checks import (
     check_alerts,
     check_health,
     check_providers,
     check_targets,
     check_workloads,
-    parse_listen,
 )
 from daemon.config.client_keys import STAND_IN_DIGEST, check_keys, client_key
 from daemon.config.configuration import Configuration, DaemonPolicy
@@ -64,21 +64,21 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
     settings = _read(document.table, problems)
     secrets = _secrets(settings.providers, environ, problems, warnings)
     listen = _listen(settings.daemon, problems)
+    check_access(settings.daemon, listen or (), settings.keys, problems)
     if problems.found:
         raise ConfigError(_lines(document, problems.found))
     providers = {name: _provider(name, each, secrets[name]) for name, each in settings.providers.items()}
-    warnings += unkept_budgets(settings.limits, providers)
+    warnings += [*unkept_budgets(settings.limits, providers), *unknown_names(settings.daemon)]
     return Configuration(
         providers=providers,
         workloads={name: _workload(name, each) for name, each in settings.workloads.items()},
         daemon=DaemonPolicy(
             listen=listen,
-            operators=settings.daemon.operators,
-            speakers=settings.daemon.speakers,
             drain_grace=settings.daemon.drain_grace,
             max_body=settings.daemon.max_body,
             log_level=settings.daemon.log_level,
         ),
+        access=access_of(settings.daemon, listen or ()),
         keys=tuple(client_key(name, each) for name, each in settings.keys.items()),
         history=settings.history,
         alerts=settings.alerts,

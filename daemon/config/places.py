@@ -15,6 +15,7 @@ __all__ = [
     "default_listen",
     "history_file",
     "is_service",
+    "keys_file",
     "runtime_folder",
     "server_socket",
 ]
@@ -45,6 +46,14 @@ def config_files(explicit: str | None, environ: Mapping[str, str], uid: int) -> 
     return (system or mine) if uid == 0 or is_service(environ) else (mine or system)
 
 
+def keys_file(files: tuple[Path, ...]) -> Path:
+    """Return where a new key is written, for a configuration of `files`, so that whoever reads them reads it too.
+
+    Beside the system's file in its conf.d; into a user's own file, and into one that was named, which are read alone.
+    """
+    return _SYSTEM_CONFIG / "conf.d" / "keys.toml" if _SYSTEM_CONFIG in files[0].parents else files[0]
+
+
 def server_socket(explicit: str | None, environ: Mapping[str, str], uid: int) -> Path:
     """Return where a daemon puts its socket."""
     named = explicit or environ.get("FAIRLEAD_SOCKET")
@@ -68,7 +77,7 @@ def client_socket(explicit: str | None, environ: Mapping[str, str], uid: int) ->
     if named:
         return Path(named)
     own = _user_socket(environ, uid)
-    return own if own.exists() or not _SYSTEM_SOCKET.exists() else _SYSTEM_SOCKET
+    return own if _there(own) or not _there(_SYSTEM_SOCKET) else _SYSTEM_SOCKET
 
 
 def history_file(explicit: str | None, environ: Mapping[str, str]) -> Path:
@@ -86,7 +95,7 @@ def client_history(explicit: str | None, environ: Mapping[str, str]) -> Path:
     """Return the history that `sql` reads: the user's own where there is one, else the system's."""
     own = history_file(explicit, environ)
     named = explicit or environ.get("FAIRLEAD_HISTORY")
-    return own if named or own.exists() or not _SYSTEM_HISTORY.exists() else _SYSTEM_HISTORY
+    return own if named or _there(own) or not _there(_SYSTEM_HISTORY) else _SYSTEM_HISTORY
 
 
 def default_listen(environ: Mapping[str, str]) -> str | None:
@@ -97,6 +106,17 @@ def default_listen(environ: Mapping[str, str]) -> str | None:
 def is_service(environ: Mapping[str, str]) -> bool:
     """Return whether systemd has started the daemon by a unit that gives it folders."""
     return "STATE_DIRECTORY" in environ or "RUNTIME_DIRECTORY" in environ
+
+
+def _there(path: Path) -> bool:
+    """Return whether something is at `path`, as far as this user can tell: what it may not see may be there."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _user_socket(environ: Mapping[str, str], uid: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -51,7 +52,14 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     listen: tuple[str, ...] | None = None
     operators: tuple[str, ...] = ()
+    clients: tuple[str, ...] | None = None
+    """Who may send requests; where it is left out, everyone who can open the socket."""
+    readers: tuple[str, ...] | None = None
+    """Who else may read; where it is left out, everyone else."""
     speakers: tuple[str, ...] = ()
+    require_keys: bool = False
+    hosts: tuple[str, ...] = ()
+    """Names by which clients call over TCP, besides localhost and the address itself."""
     drain_grace: Seconds = Seconds(30)
     max_body: ByteSize = ByteSize(16 * 2**20)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -64,7 +72,11 @@ class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     user: str = ""
     """NAME where it is left out."""
     team: str = ""
+    role: Literal["reader", "client"] = "client"
+    """Nobody operates over TCP."""
     speaks: bool = False
+    made: datetime | None = None
+    """When `fairlead keys add` made it."""
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,8 +10,8 @@ import anyio
 import msgspec
 from aiohttp import ClientPayloadError, web
 
+from daemon.access.visitors import VISITOR
 from daemon.alerts.alarm import Alarm
-from daemon.faces.peers import Peer, peer_behind
 from daemon.faces.refusals import Refusal, RefusalKind
 from daemon.in_force import InForce
 from daemon.lease_desk import LeaseDesk
@@ -21,14 +21,14 @@ from probes.prober import ProbeRequested, ProberMessage
 from state.durations import LONGEST_DRAIN_S
 from state.faults import Fault
 from state.history.charges import BudgetRow
-from state.history.recorder import RecorderState
+from state.history.condition import RecorderState
 from state.history.rows import OperationRow, RecorderMessage
 from state.mailbox import Address, Reply
 from state.messages import DrainRequested, RegistryMessage, ResumeRequested
 from state.outcome import Outcome, ProbeKind
 from state.targets import TargetName
 
-__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "existing_target", "json_body", "problem"]
+__all__ = ["VERBS", "Controls", "Operating", "Problem", "Tail", "existing_target", "json_body", "operator", "problem"]
 
 T = TypeVar("T")
 _UNREHEARSED: Final = frozenset({Fault.CANCELLED, Fault.INVALID_REQUEST, Fault.CUT})
@@ -94,7 +94,7 @@ class Problem(Exception):
 
 
 class Operating:
-    """Does what operators ask, for operators only."""
+    """Does what operators ask: the gate lets nobody else come here."""
 
     def __init__(self, controls: Controls, in_force: InForce, clock: Callable[[], float]) -> None:
         """Turn `controls`."""
@@ -104,7 +104,7 @@ class Operating:
 
     async def reload(self, request: web.BaseRequest) -> dict[str, Any]:
         """Swap the configuration for the one on disk. Raises Problem where that one is invalid."""
-        problems = await self._controls.reload(self.operator(request).name)
+        problems = await self._controls.reload(operator(request))
         if problems:
             message = "The new configuration is invalid and was not put in force; the old one still is."
             raise Problem(Refusal(kind=RefusalKind.INVALID_CONFIGURATION, message=message, problems=problems))
@@ -112,7 +112,7 @@ class Operating:
 
     async def rehearse(self, request: web.BaseRequest) -> dict[str, Any]:
         """Order a fault for the next requests of a workload. Raises Problem where that may or can not be."""
-        peer = self.operator(request)
+        by = operator(request)
         asked = await json_body(request, _Rehearse)
         workload = self._in_force.routes.workloads.get(asked.workload)
         if workload is None:
@@ -130,47 +130,47 @@ class Operating:
             count=asked.count,
             target=target,
             attempts=asked.attempts,
-            by=peer.name,
+            by=by,
         )
         self._controls.rehearsals.order(order)
         reason = f"{asked.fault.value} for {asked.count} requests of {asked.workload}"
         self._controls.recorder.post(
-            OperationRow(at=self._clock(), verb="mock-fault", target=target, by=peer.name, reason=reason)
+            OperationRow(at=self._clock(), verb="mock-fault", target=target, by=by, reason=reason)
         )
         return {"workload": asked.workload, "fault": asked.fault, "count": asked.count, "target": target}
 
     async def operate(self, request: web.BaseRequest, verb: str, target: TargetName) -> dict[str, Any]:
-        """Drain, resume or probe `target`. Raises Problem where the caller may not."""
-        peer = self.operator(request)
+        """Drain, resume or probe `target`."""
+        by = operator(request)
         match verb:
             case "drain":
-                return await self._drain(target, peer, await json_body(request, _Drain))
+                return await self._drain(target, by, await json_body(request, _Drain))
             case "resume":
-                return await self._resume(target, peer)
+                return await self._resume(target, by)
             case _:
-                return await self._probe(target, peer, await json_body(request, _Probe))
+                return await self._probe(target, by, await json_body(request, _Probe))
 
-    async def _drain(self, target: TargetName, peer: Peer, asked: _Drain) -> dict[str, Any]:
+    async def _drain(self, target: TargetName, by: str, asked: _Drain) -> dict[str, Any]:
         if asked.for_s is not None and asked.for_s > LONGEST_DRAIN_S:
             message = f"A drain lasts at most ten years, {LONGEST_DRAIN_S:.0f} s; without for_s it lasts until resume."
             raise problem(RefusalKind.INVALID_REQUEST, message)
         until = None if asked.for_s is None else self._clock() + asked.for_s
         reply: Reply[bool] = Reply()
         self._controls.registry.post(
-            DrainRequested(target=target, by=peer.name, reason=asked.reason, until=until, reply=reply)
+            DrainRequested(target=target, by=by, reason=asked.reason, until=until, reply=reply)
         )
         await _answered(reply)
         return {"target": target, "drained": True, "for_s": asked.for_s}
 
-    async def _resume(self, target: TargetName, peer: Peer) -> dict[str, Any]:
+    async def _resume(self, target: TargetName, by: str) -> dict[str, Any]:
         reply: Reply[bool] = Reply()
-        self._controls.registry.post(ResumeRequested(target=target, by=peer.name, reply=reply))
+        self._controls.registry.post(ResumeRequested(target=target, by=by, reply=reply))
         await _answered(reply)
         return {"target": target, "drained": False}
 
-    async def _probe(self, target: TargetName, peer: Peer, asked: _Probe) -> dict[str, Any]:
+    async def _probe(self, target: TargetName, by: str, asked: _Probe) -> dict[str, Any]:
         reply: Reply[Outcome | None] = Reply()
-        self._controls.prober.post(ProbeRequested(target=target, kind=asked.kind, by=peer.name, reply=reply))
+        self._controls.prober.post(ProbeRequested(target=target, kind=asked.kind, by=by, reply=reply))
         outcome = await _answered(reply)
         return {
             "target": target,
@@ -181,18 +181,10 @@ class Operating:
             "latency_ms": round(outcome.latency_s * 1e3, 1) if outcome else None,
         }
 
-    def operator(self, request: web.BaseRequest) -> Peer:
-        """Return who asks. Raises Problem where that is nobody who may operate."""
-        peer = peer_behind(request)
-        if peer is None:
-            raise problem(RefusalKind.NOT_OPERATOR, "Operating is possible over the Unix socket only, not over TCP.")
-        if not self._in_force.operators.admit(peer):
-            raise problem(
-                RefusalKind.NOT_OPERATOR,
-                f"{peer.name} may not operate this daemon. Ask root, or have the user or one of its groups added to "
-                "daemon.operators.",
-            )
-        return peer
+
+def operator(request: web.BaseRequest) -> str:
+    """Return the name of the operator who asks."""
+    return request[VISITOR].caller.user
 
 
 def problem(kind: RefusalKind, message: str) -> Problem:

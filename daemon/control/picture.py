@@ -17,7 +17,7 @@ from daemon.routing.leases import Candidate, Choice, DispatcherView
 from probes.policy import ProbeSetting, Provider
 from state.faults import Fault
 from state.history.charges import BudgetRow
-from state.history.recorder import RecorderState
+from state.history.condition import RecorderState
 from state.latency.level import variance_at
 from state.quota import Account
 from state.standing import Standing, TargetHealth
@@ -184,6 +184,9 @@ def history_picture(state: RecorderState) -> dict[str, Any]:
         "cause": state.cause,
         "unsaved_rows": state.unsaved_rows,
         "lost_rows": state.lost_rows,
+        "bytes": state.file_bytes,
+        "wal_bytes": state.wal_bytes,
+        "set_aside": None if state.aside is None else str(state.aside),
     }
 
 

@@ -13,7 +13,6 @@ import msgspec
 
 from daemon.alerts.alarm import Alarm
 from daemon.control.operating import problem
-from daemon.faces.peers import Peer
 from daemon.faces.refusals import RefusalKind
 from daemon.routing.leases import DispatcherView
 from state.faults import FAULT_RULES, Fault, HealthEffect
@@ -64,22 +63,23 @@ class Reporting:
         self._alarm = alarm
         self._clock = clock
 
-    def take(self, report: Report, peer: Peer | None, view: DispatcherView) -> dict[str, Any]:
-        """Take in `report` of `peer`, who is nobody known over TCP.
+    def take(self, report: Report, by: str, view: DispatcherView) -> dict[str, Any]:
+        """Take in `report` of the user `by`, which is empty for nobody known.
 
         Raises Problem where it says nothing, or of a target that there is not, or what only somebody known may say.
         """
         _insist_on_sense(report, view)
-        if peer is None and report.fault in _KEEPS_OTHERS_AWAY:
+        if not by and report.fault in _KEEPS_OTHERS_AWAY:
             message = (
-                f"{report.fault} keeps everyone from {report.target}: report it over the Unix socket, not over TCP."
+                f"{report.fault} keeps everyone from {report.target}: report it over the Unix socket, or show a key of "
+                "[keys]."
             )
             raise problem(RefusalKind.FORBIDDEN, message)
         target, now = TargetName(report.target), self._clock()
         outcome = Outcome(
             fault=report.fault,
             status=report.status,
-            reason=_signed(report.reason, peer),
+            reason=_signed(report.reason, by),
             latency_s=report.latency_ms / 1e3,
         )
         request_id = f"rep_{_PROCESS}{next(_SERIAL):012x}"
@@ -103,8 +103,8 @@ def _insist_on_sense(report: Report, view: DispatcherView) -> None:
         raise problem(RefusalKind.NOT_FOUND, f"There is no target {report.target!r}.{hint}")
 
 
-def _signed(reason: str, peer: Peer | None) -> str:
+def _signed(reason: str, by: str) -> str:
     """Return the reason as one short line that ends with who gave it."""
-    by = f"reported by {peer.name}" if peer is not None else "reported over TCP"
-    said = _UNPRINTABLE.sub(" ", reason).strip()[: _LONGEST_REASON - len(by) - 3]
-    return f"{said} ({by})" if said else by
+    source = f"reported by {by}" if by else "reported over TCP"
+    said = _UNPRINTABLE.sub(" ", reason).strip()[: _LONGEST_REASON - len(source) - 3]
+    return f"{said} ({source})" if said else source

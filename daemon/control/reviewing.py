@@ -12,7 +12,6 @@ import anyio.to_thread
 import msgspec
 
 from daemon.control.operating import problem
-from daemon.faces.peers import Peer
 from daemon.faces.refusals import RefusalKind
 from state.errors import HistoryError
 from state.history.charges import VerdictRow
@@ -51,8 +50,8 @@ class Reviewing:
         self._unwritten: dict[str, tuple[str, str]] = {}
         """Verdicts that wait for a history that cannot be written, and by whom they are."""
 
-    async def decide(self, request_id: str, look: Look, peer: Peer) -> dict[str, Any]:
-        """Write down what `peer` makes of an answer.
+    async def decide(self, request_id: str, look: Look, by: str) -> dict[str, Any]:
+        """Write down what the user `by` makes of an answer.
 
         Raises Problem where no such answer is to be looked at, somebody has decided already, or the history is in
         trouble.
@@ -64,15 +63,15 @@ class Reviewing:
             await self._insist_on_pending(request_id)
             now = self._clock()
             self._recorder.post(
-                VerdictRow(at=now, request_id=request_id, verdict=look.verdict, by=peer.name, reason=look.reason)
+                VerdictRow(at=now, request_id=request_id, verdict=look.verdict, by=by, reason=look.reason)
             )
             told = f"{request_id}: {look.reason}" if look.reason else request_id
-            self._recorder.post(OperationRow(at=now, verb=_VERBS[look.verdict], target=None, by=peer.name, reason=told))
-            self._unwritten[request_id] = (look.verdict, peer.name)
+            self._recorder.post(OperationRow(at=now, verb=_VERBS[look.verdict], target=None, by=by, reason=told))
+            self._unwritten[request_id] = (look.verdict, by)
             if not await self._flushed():
                 message = f"The verdict on {request_id} waits: the history cannot be written now; see fairlead status."
                 raise problem(RefusalKind.HISTORY, message)
-        return {"request_id": request_id, "verdict": look.verdict, "by": peer.name, "reason": look.reason}
+        return {"request_id": request_id, "verdict": look.verdict, "by": by, "reason": look.reason}
 
     async def _insist_on_pending(self, request_id: str) -> None:
         try:

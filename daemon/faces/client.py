@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import ClientConnectionResetError, ClientPayloadError, web
 
+from daemon.access.visitors import VISITOR, asker_of, caller_of
 from daemon.degraded.keys import Asker
-from daemon.faces.callers import asker_of
 from daemon.faces.patience import said_by_sdk
-from daemon.faces.peers import peer_behind
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
 from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
@@ -92,7 +91,7 @@ class ClientFace:
         if isinstance(envelope, EnvelopeProblem):
             return Refusal(kind=RefusalKind.INVALID_BODY, message=envelope.message)
         headers = request.headers
-        caller = self._in_force.callers.identify(peer_behind(request), headers)
+        caller = caller_of(request[VISITOR], headers)
         if isinstance(caller, Refusal):
             return caller
         wanted = headers.get("fairlead-workload")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 
 import anyio
 import structlog
 from aiohttp import web
 
+from daemon.access.gate import Gate
+from daemon.access.visitors import VISITOR, Visitor
 from daemon.control.face import ControlFace
 from daemon.faces.client import REQUEST_ID, ClientFace
-from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body
+from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body, refusal_headers
 from daemon.faces.vitals import Vitals
 from daemon.relay.request_ids import new_request_id
 from probes.policy import Dialect
@@ -21,15 +22,17 @@ __all__ = ["Front"]
 
 _log = structlog.get_logger("fairlead.server")
 _SURFACES = {surface.value: surface for surface in Surface}
-_LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
-_LOOPBACK_ORIGIN = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", re.IGNORECASE)
+_Admit = Callable[[web.BaseRequest], Awaitable[Visitor | Refusal]]
 
 
 class Front:
     """Hands each request to its face, and knows how many are under way."""
 
-    def __init__(self, client: ClientFace, control: ControlFace, vitals: Vitals, stopping: anyio.Event) -> None:
-        """Open towards three faces; `stopping` is set once no request is to stay."""
+    def __init__(
+        self, gate: Gate, client: ClientFace, control: ControlFace, vitals: Vitals, stopping: anyio.Event
+    ) -> None:
+        """Open towards three faces behind `gate`; `stopping` is set once no request is to stay."""
+        self._gate = gate
         self._stopping = stopping
         self._client = client
         self._control = control
@@ -39,18 +42,12 @@ class Front:
         self._emptied = anyio.Event()
 
     async def local(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request that came over the Unix socket: its file mode has said who may."""
-        return await self._counted(request)
+        """Answer a request that came over the Unix socket."""
+        return await self._counted(request, self._gate.by_socket)
 
     async def loopback(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request that came over TCP, unless a web page sent it (DNS rebinding)."""
-        origin = request.headers.get("origin")
-        host = request.headers.get("host", "")
-        if not _LOOPBACK.fullmatch(host) or (origin is not None and not _LOOPBACK_ORIGIN.fullmatch(origin)):
-            where = f"Origin {origin!r}" if _LOOPBACK.fullmatch(host) else f"Host {host!r}"
-            message = f"{where} is not this machine's loopback. Call 127.0.0.1 or localhost, from a program."
-            return _refuse(request, Refusal(kind=RefusalKind.FORBIDDEN, message=message))
-        return await self._counted(request)
+        """Answer a request that came over TCP, unless a web page could have sent it."""
+        return await self._counted(request, self._gate.by_network)
 
     def mishap(self, request: web.BaseRequest, error: BaseException | None) -> web.Response:
         """Answer a request that met a mistake of ours, which goes into the log as a whole."""
@@ -71,10 +68,10 @@ class Front:
         if self._under_way:
             await self._emptied.wait()
 
-    async def _counted(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _counted(self, request: web.BaseRequest, admit: _Admit) -> web.StreamResponse:
         self._under_way += 1
         try:
-            response = await self._face(request)(request)
+            response = await self._answered(request, admit)
             if self._closing and not response.prepared:
                 response.force_close()
             return response
@@ -82,6 +79,13 @@ class Front:
             self._under_way -= 1
             if self._closing and not self._under_way:
                 self._emptied.set()
+
+    async def _answered(self, request: web.BaseRequest, admit: _Admit) -> web.StreamResponse:
+        visitor = await admit(request)
+        if isinstance(visitor, Refusal):
+            return _refuse(request, visitor)
+        request[VISITOR] = visitor
+        return await self._face(request)(request)
 
     def _face(self, request: web.BaseRequest) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         path = request.path
@@ -109,11 +113,12 @@ async def _nothing_here(request: web.BaseRequest) -> web.StreamResponse:
 
 def _refuse(request: web.BaseRequest, refusal: Refusal) -> web.Response:
     if not request.path.startswith("/v1/"):
-        return web.Response(status=refusal.status, body=problem_body(refusal), content_type="application/problem+json")
+        headers = {"content-type": "application/problem+json"} | refusal_headers(refusal)
+        return web.Response(status=refusal.status, headers=headers, body=problem_body(refusal))
     anthropic = request.path.startswith("/v1/messages") or "anthropic-version" in request.headers
     request_id = request.get(REQUEST_ID) or new_request_id()
     body = refusal_body(refusal, Dialect.ANTHROPIC if anthropic else Dialect.OPENAI, request_id)
-    headers = {"x-request-id": request_id, "content-type": "application/json"}
+    headers = {"x-request-id": request_id, "content-type": "application/json"} | refusal_headers(refusal)
     if anthropic:
         headers["request-id"] = request_id
     return web.Response(status=refusal.status, headers=headers, body=body)

@@ -47,6 +47,9 @@ class RefusalKind(StrEnum):
     BUDGET = "budget_exceeded"
     STOPPING = "stopping"
     FORBIDDEN = "forbidden"
+    KEY_NEEDED = "key_needed"
+    NOT_READER = "not_reader"
+    NOT_CLIENT = "not_client"
     NOT_OPERATOR = "not_operator"
     NOT_SPEAKER = "not_speaker"
     NOT_FOUND = "not_found"
@@ -81,6 +84,9 @@ _RULES: Final = {
     RefusalKind.DEADLINE: _Rule(504, "The request's own deadline passed", _OURS),
     RefusalKind.STOPPING: _Rule(503, "The daemon is stopping", _OURS),
     RefusalKind.FORBIDDEN: _Rule(403, "Not allowed from there", _INVALID),
+    RefusalKind.KEY_NEEDED: _Rule(401, "A key is needed", _INVALID),
+    RefusalKind.NOT_READER: _Rule(403, "Only readers may do this", _INVALID),
+    RefusalKind.NOT_CLIENT: _Rule(403, "Only clients may do this", _INVALID),
     RefusalKind.NOT_OPERATOR: _Rule(403, "Only operators may do this", _INVALID),
     RefusalKind.NOT_SPEAKER: _Rule(403, "Only speakers may do this", _INVALID),
     RefusalKind.NOT_FOUND: _Rule(404, "There is nothing here", _INVALID),
@@ -138,6 +144,8 @@ def refusal_headers(refusal: Refusal) -> dict[str, str]:
     soon = wait is not None and 0 < wait <= LONGEST_RETRY_AFTER_S
     final = refusal.kind in _FINAL and not (soon and refusal.kind is RefusalKind.BUDGET)
     headers = {"x-should-retry": "false"} if final else {}
+    if refusal.kind is RefusalKind.KEY_NEEDED:
+        headers["www-authenticate"] = 'Bearer realm="fairlead"'
     if wait is not None and soon:
         headers["retry-after"] = str(max(1, math.ceil(wait)))
     return headers

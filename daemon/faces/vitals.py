@@ -9,7 +9,7 @@ from aiohttp import web
 from daemon.lease_desk import LeaseDesk
 from daemon.metrics import CONTENT_TYPE, Metrics
 from daemon.routing.availability import workloads_without_target
-from state.history.recorder import RecorderState
+from state.history.condition import RecorderState
 
 __all__ = ["Vitals"]
 
@@ -55,6 +55,7 @@ class Vitals:
         history = (
             ("fairlead_history_unsaved_rows", "Rows that wait to be written.", float(state.unsaved_rows)),
             ("fairlead_history_lost_rows", "Rows that could not be written.", float(state.lost_rows)),
+            ("fairlead_history_bytes", "Size of the history's file.", float(state.file_bytes)),
             ("fairlead_history_wal_bytes", "Size of the write-ahead log.", float(state.wal_bytes)),
         )
         body = self._metrics.exposition(await self._desk.view(), history)

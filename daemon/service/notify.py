@@ -92,6 +92,12 @@ class Notifier:
             poll.poll(_BARRIER_S * 1000)
         os.close(reader)
 
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _insist(self, *lines: str) -> None:
         """Send what must not be lost: where there is no room now, it goes before the next message."""
         if not self._pay() or not self._sent("\n".join(lines)):

@@ -54,6 +54,8 @@ def status_line(known: Known) -> str:
 
 def draining_line(requests: int, left_s: float) -> str:
     """Return what is shown while requests are finished before the end, for at most `left_s` seconds."""
+    if not requests:
+        return "ending"
     return f"finishing {_count(requests, 'request')}, {max(0.0, left_s):.0f}s left"
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from state.errors import HistoryError
 
-__all__ = ["Cell", "QueryLimits", "ResultTable", "open_for_reading", "query"]
+__all__ = ["Cell", "QueryLimits", "ResultTable", "open_for_asking", "open_for_reading", "query", "told_plainly"]
 
 Cell: TypeAlias = str | int | float | bytes | None
 
@@ -80,10 +80,7 @@ def query(path: Path, sql: str, *, limits: QueryLimits = QueryLimits()) -> Resul
     Raises HistoryError where there is no history that can be read, the statement is wrong or would change anything, or
     it takes longer than the limit.
     """
-    with closing(open_for_reading(path)) as connection:
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, _MOST_COLUMNS)
-        connection.set_authorizer(_authorize)
+    with closing(open_for_asking(path)) as connection:
         connection.set_progress_handler(_alarm(limits.seconds), _STEPS_BETWEEN_LOOKS)
         with _told(path, limits):
             return _collect(connection.execute(sql), limits)
@@ -95,14 +92,43 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     Raises HistoryError where there is none, or it cannot be read.
     """
     _look(path)
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with _told(path, QueryLimits()):
-        connection = sqlite3.connect(uri, timeout=_BUSY_S, isolation_level=None, uri=True)
+    with told_plainly(path):
         try:
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except BaseException:
-            connection.close()
-            raise
+            return _connected(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            # Somebody with more rights has taken the -shm file away. Without a log there is nobody who writes either.
+            lacks_index = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+            if not lacks_index or Path(f"{path}-wal").exists():
+                raise
+            return _connected(path, "mode=ro&immutable=1")
+
+
+def open_for_asking(path: Path) -> sqlite3.Connection:
+    """Return a connection for other people's SQL: it takes what reads and nothing else. Raises HistoryError."""
+    connection = open_for_reading(path)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_CELL)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, _MOST_COLUMNS)
+    connection.set_authorizer(_authorize)
+    return connection
+
+
+@contextmanager
+def told_plainly(path: Path) -> Iterator[None]:
+    """Turn what sqlite3 raises into a HistoryError that says what to do."""
+    with _told(path, QueryLimits()):
+        yield
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=_BUSY_S, isolation_level=None, uri=True)
+    try:
+        # The file may come from anywhere: what its views call and what its pages hold is not trusted.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -7,19 +7,20 @@ row waits at most `_BATCH_S` for others, and a commit in WAL mode outlives the p
 
 from __future__ import annotations
 
-import sqlite3
-from collections import deque
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, assert_never
 
 import anyio
-import msgspec
+import structlog
 
-from state.errors import HistoryError
 from state.history.backlog import Backlog
 from state.history.charges import BudgetRow, ComparisonRow, ReservationRow, ReviewRow, VerdictRow
-from state.history.retention import EVERY_S, Chore, chores
+from state.history.condition import RecorderState
+from state.history.housekeeping import Housekeeping
+from state.history.migrations import Opening
+from state.history.pruning import PruneRequested
 from state.history.rows import (
     AlertRow,
     AttemptRow,
@@ -35,6 +36,7 @@ from state.history.rows import (
 )
 from state.history.sampling import Sampling, sample
 from state.history.tables import SampledDecision, inserts_of
+from state.history.troubles import Trouble, told
 from state.history.writing import HistoryFile, HistoryVanished
 from state.mailbox import Mailbox, Reply
 from state.policy import HistoryPolicy
@@ -54,21 +56,7 @@ _BATCH_ROWS: Final = 100
 _RETRY_BASE_S: Final = 0.25
 _RETRY_MAX_S: Final = 5.0
 
-_Trouble = (sqlite3.Error, OSError, HistoryError)
-
-
-class RecorderState(msgspec.Struct, frozen=True, kw_only=True):
-    """How the recorder is, for `status` and the metrics."""
-
-    ok: bool
-    """Whether the last thing it tried to write reached the file."""
-    cause: str
-    """Why not, and what to do; empty where it is well."""
-    unsaved_rows: int
-    lost_rows: int
-    """Rows lost since the process started."""
-    path: Path
-    wal_bytes: int
+_log = structlog.get_logger("fairlead.history")
 
 
 class Recorder:
@@ -87,11 +75,11 @@ class Recorder:
         self._file = HistoryFile(path)
         self._backlog = Backlog(UNSAVED_LIMIT)
         self._sampling = Sampling()
-        self._chores: deque[Chore] = deque()
+        self._house = Housekeeping(policy)
         self._cause = ""
         self._retry_s = _RETRY_BASE_S
         self._retry_at = 0.0
-        self._chores_at = 0.0
+        self._aside: Path | None = None
         self._batch_at = 0.0
         self._taken_at = 0.0
         self._started_ms = 0
@@ -109,7 +97,9 @@ class Recorder:
             unsaved_rows=len(self._backlog) + len(self._mailbox),
             lost_rows=self._backlog.lost,
             path=self._file.path,
-            wal_bytes=self._file.wal_bytes,
+            file_bytes=self._file.sizes.file,
+            wal_bytes=self._file.sizes.wal,
+            aside=self._aside,
         )
 
     @property
@@ -127,9 +117,11 @@ class Recorder:
         try:
             with scope:
                 await self._save()
-                while True:
-                    await self._wait()
-                    await self._turn()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._file.look_through)
+                    while True:
+                        await self._wait()
+                        await self._turn()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._finish()
@@ -148,12 +140,12 @@ class Recorder:
 
     async def _wait(self) -> None:
         """Let time pass until there may be something to do."""
-        if not self._cause and (self._backlog.owing or self._chores):
+        if not self._cause and (self._backlog.owing or self._house.under_way):
             with anyio.move_on_after(_TICK_S):
                 await self._mailbox.arrival(FlushRequested)
                 await anyio.sleep(_COMPANY_S)
             return
-        due = self._retry_at if self._cause else self._chores_at
+        due = self._retry_at if self._cause else self._house.due_at
         with anyio.move_on_after(max(0.0, due - anyio.current_time())):
             await self._mailbox.arrival()
             if self._cause:
@@ -193,6 +185,8 @@ class Recorder:
         match message:
             case FlushRequested():
                 return message.reply
+            case PruneRequested():
+                self._house.order(message)
             case DecisionRow():
                 self._sampling, stands_for = sample(self._sampling, message.at, self._policy.decisions_per_second)
                 if stands_for:
@@ -226,15 +220,14 @@ class Recorder:
                 await self._file.close()
                 self._account_for_vanished(str(trouble))
                 return await self._save()
-            except _Trouble as trouble:
+            except Trouble as trouble:
                 await self._suffer(trouble)
                 return False
         return True
 
     async def _write_backlog(self) -> None:
         if not self._file.is_open:
-            await self._file.open(self._started_ms)
-            self._first_at, self._written = anyio.current_time(), 0
+            await self._open()
         now = anyio.current_time()
         rows = (*self._backlog.rows, *self._backlog.gaps(now))
         refused = await self._file.write(inserts_of(rows, self._wall() - now)) if rows else 0
@@ -242,7 +235,24 @@ class Recorder:
         self._written += len(rows) - refused
         if refused:
             self._backlog.lose("the schema refused them, which is a bug", refused, rows[0].at, rows[-1].at)
+        if self._cause:
+            _log.info("history_well", path=str(self._file.path), lost_rows=self._backlog.lost)
         self._cause, self._retry_s = "", _RETRY_BASE_S
+
+    async def _open(self) -> None:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._wall()))
+        await self._file.open(self._started_ms, Opening(stamp, self._policy.keep_backups, _log.info))
+        self._tell_aside()
+        self._first_at, self._written = anyio.current_time(), 0
+
+    def _tell_aside(self) -> None:
+        if (aside := self._file.take_aside()) is not None:
+            self._aside = aside
+            cause = f"{self._file.path} was damaged; it was set aside as {aside.name}, and a new one begun"
+            _log.error("history_set_aside", path=str(self._file.path), aside=str(aside))
+            at = anyio.current_time()
+            self._backlog.add(AlertRow(at=at, kind="history_damaged", workload=None, target=None, message=cause))
+            self._account_for_vanished(cause)
 
     def _account_for_vanished(self, cause: str) -> None:
         if self._written:
@@ -251,23 +261,26 @@ class Recorder:
 
     async def _suffer(self, trouble: Exception) -> None:
         """Go on without the file for a while."""
+        self._file.suffered(trouble)
         await self._file.close()
-        self._cause = _told(trouble, self._file.path)
+        cause = told(trouble, self._file.path)
+        if cause != self._cause:
+            _log.error("history_unwritable", reason=cause, unsaved_rows=len(self._backlog))
+        self._cause = cause
         self._retry_at = anyio.current_time() + self._retry_s
         self._retry_s = min(self._retry_s * 2, _RETRY_MAX_S)
-        self._chores.clear()
+        self._house.give_up(cause)
 
     async def _keep_house(self, now: float) -> None:
         """Do one step of the roll-ups and deletes, where any is due."""
-        if not self._chores and now >= self._chores_at:
-            self._chores.extend(chores(self._policy, round(self._wall() * 1000)))
-            self._chores_at = now + EVERY_S
-        if self._chores:
+        chore = self._house.next(now, round(self._wall() * 1000))
+        if chore is not None:
             with anyio.CancelScope(shield=True):
                 try:
-                    if not await self._file.perform(self._chores[0]):
-                        self._chores.popleft()
-                except _Trouble as trouble:
+                    self._house.began(self._file.sizes.file)
+                    if self._house.finished(await self._file.perform(chore)):
+                        self._house.report(*await self._file.settled())
+                except Trouble as trouble:
                     await self._suffer(trouble)
 
     async def _finish(self) -> None:
@@ -279,22 +292,8 @@ class Recorder:
                 reply.send(saved)
             if saved:
                 await self._file.finish(round(self._wall() * 1000))
-        except _Trouble as trouble:
-            self._cause = _told(trouble, self._file.path)
+        except Trouble as trouble:
+            self._cause = told(trouble, self._file.path)
         finally:
+            self._house.give_up("the daemon ends")
             await self._file.close()  # else its thread would keep a process alive that a bug has ended
-
-
-def _told(trouble: Exception, path: Path) -> str:
-    """Return what is wrong, where, and what to do, in one line."""
-    if isinstance(trouble, HistoryError):
-        return str(trouble)
-    code = getattr(trouble, "sqlite_errorcode", 0) & 0xFF
-    advice = {
-        sqlite3.SQLITE_FULL: "make room on its disk",
-        sqlite3.SQLITE_BUSY: "another program holds its lock: end it",
-        sqlite3.SQLITE_LOCKED: "another program holds its lock: end it",
-        sqlite3.SQLITE_CORRUPT: "move it away, a new one will be made",
-        sqlite3.SQLITE_NOTADB: "move it away, a new one will be made",
-    }.get(code, "look at its folder, its permissions and its disk")
-    return f"{path} cannot be written: {trouble}; {advice}"

@@ -11,6 +11,7 @@ import msgspec
 
 from state.faults import Fault
 from state.history.charges import Charged, ChargeRow
+from state.history.pruning import PruneRequested
 from state.latency.belief import Belief
 from state.mailbox import Reply
 from state.outcome import Outcome, ProbeKind, Usage
@@ -200,4 +201,5 @@ RecorderMessage = (
     | EstimateRow
     | ChargeRow
     | FlushRequested
+    | PruneRequested
 )

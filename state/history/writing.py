@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 import aiosqlite
 import anyio
+import anyio.to_thread
 
 from state.errors import HistoryError
-from state.history.migrations import open_history
-from state.history.retention import Chore
+from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, NotSqlite, Opening, open_history
+from state.history.places import identity, is_ours, is_sqlite, set_aside, size
+from state.history.retention import Chore, Done
 from state.history.tables import INSERTS, Inserts
+from state.history.troubles import find_damage, is_damage
 
-__all__ = ["HistoryFile", "HistoryVanished"]
+__all__ = ["HistoryFile", "HistoryVanished", "Sizes"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -30,12 +33,25 @@ _FETCHED_AT_ONCE: Final = 64
 _THREAD_END_S: Final = 0.01
 _SLOW_S: Final = 5.0
 """A disk that has not answered for so long is told of."""
+_LOOK_S: Final = 20.0
+"""How long a file is looked through after an unclean end: 140 MB a second were measured."""
+_TIMES_DAMAGED: Final = 2
+"""How often SQLite finds damage before it is believed: the second time on a new connection."""
 _MARK: Final = """
 INSERT OR IGNORE INTO rollup_mark (source, last_id) SELECT '{0}', (SELECT coalesce(max(id), 0) FROM {0})"""
+_LOOK: Final = "SELECT in_place(), has_header(), file_bytes(), wal_bytes()"
+_LAST_RUN: Final = "SELECT ended_ms IS NULL FROM run ORDER BY id DESC LIMIT 1"
 
 
 class HistoryVanished(HistoryError):
-    """The file that was being written no longer lies at its path."""
+    """The file that was being written no longer lies at its path, or has to be given up."""
+
+
+class Sizes(NamedTuple):
+    """Bytes, when they were last looked at."""
+
+    file: int = 0
+    wal: int = 0
 
 
 def _on_disk(
@@ -60,11 +76,16 @@ class HistoryFile:
     def __init__(self, path: Path) -> None:
         """Point at `path`; nothing is opened."""
         self.path = path
-        self.wal_bytes = 0
-        """Size of the write-ahead log when it was last looked at."""
+        self.sizes = Sizes()
+        self.unclean = False
+        """Whether the run that wrote it before this process never ended: its last rows may be missing."""
         self.waits_since: float | None = None
         """Since when the disk has been asked something, on the loop's clock; None while nobody waits for it."""
         self._connection: aiosqlite.Connection | None = None
+        self._known: tuple[int, int] | None = None
+        self._damaged = 0
+        self._found = ""
+        self._aside: Path | None = None
 
     @property
     def delay(self) -> str:
@@ -78,9 +99,9 @@ class HistoryFile:
         return self._connection is not None
 
     @_on_disk
-    async def open(self, started_ms: int) -> None:
+    async def open(self, started_ms: int, opening: Opening) -> None:
         """Connect, making and migrating the file, and note that this process's run began at `started_ms`."""
-        connection = aiosqlite.Connection(self._connect, _FETCHED_AT_ONCE)
+        connection = aiosqlite.Connection(lambda: self._connect(opening), _FETCHED_AT_ONCE)
         try:
             await connection
         except BaseException:
@@ -94,18 +115,43 @@ class HistoryFile:
             "request",
         ):  # somebody may have taken a mark away: nothing is counted twice for that
             await connection.execute(_MARK.format(table))
-        await connection.execute("INSERT OR IGNORE INTO run (at_ms, pid) VALUES (?, ?)", (started_ms, os.getpid()))
+        found = list(await connection.execute_fetchall(_LAST_RUN))
+        cursor = await connection.execute(
+            "INSERT OR IGNORE INTO run (at_ms, pid) VALUES (?, ?)", (started_ms, os.getpid())
+        )
+        self.unclean = bool(found and found[0][0] and cursor.rowcount)
+
+    def take_aside(self) -> Path | None:
+        """Return under which name a damaged file was set aside since the last call, None where none was."""
+        aside, self._aside = self._aside, None
+        return aside
+
+    def suffered(self, trouble: Exception) -> None:
+        """Remember damage that was met in a file of ours: what happens again on a new connection is in the file."""
+        if self.is_open and is_damage(trouble):
+            self._damaged += 1
+
+    async def look_through(self) -> None:
+        """Where the last run was killed, look through the whole file beside its writing; `write` tells of damage."""
+        if self.unclean:
+            path = self.path
+            self._found = await anyio.to_thread.run_sync(lambda: _look_through(path), abandon_on_cancel=True)
 
     @_on_disk
     async def write(self, inserts: Inserts) -> int:
         """Insert everything in one transaction; return how many rows the schema refused.
 
-        Raises HistoryVanished where the file was deleted or replaced since it was opened.
+        Raises HistoryVanished where the file was deleted or replaced since it was opened, or is to be set aside.
         """
         connection = self._opened
-        ((in_place, self.wal_bytes),) = await connection.execute_fetchall("SELECT in_place(), wal_bytes()")
+        ((in_place, header, *sizes),) = await connection.execute_fetchall(_LOOK)
+        self.sizes = Sizes(*sizes)
         if not in_place:
             raise HistoryVanished(f"{self.path} was deleted or replaced while the daemon wrote it")
+        damage = self._found or ("" if header else "it was emptied or overwritten while the daemon wrote it")
+        if damage:
+            self._damaged = _TIMES_DAMAGED
+            raise HistoryVanished(f"{self.path} is damaged: {damage}")
         refused = 0
         await connection.execute("BEGIN IMMEDIATE")
         for table, values in inserts.items():
@@ -115,15 +161,30 @@ class HistoryFile:
         return refused
 
     @_on_disk
-    async def perform(self, chore: Chore) -> bool:
-        """Do one step of `chore` in one transaction; return whether there is more of it."""
+    async def perform(self, chore: Chore) -> Done:
+        """Do one step of `chore` in one transaction."""
         connection = self._opened
-        await connection.execute("BEGIN IMMEDIATE")
-        for statement in chore.statements:
-            await connection.execute(statement, chore.parameters)
-        await connection.execute("COMMIT")
+        deleted = 0
+        if chore.script:
+            await connection.executescript(chore.script)
+        else:
+            await connection.execute("BEGIN IMMEDIATE")
+            for statement in chore.statements:
+                cursor = await connection.execute(statement, chore.parameters)
+                deleted += max(0, cursor.rowcount)
+            await connection.execute("COMMIT")
         found = list(await connection.execute_fetchall(chore.more, chore.parameters))
-        return bool(found and found[0][0])
+        return Done(bool(found and found[0][0]), deleted if chore.deletes else 0)
+
+    @_on_disk
+    async def settled(self) -> tuple[int, int]:
+        """Bring the log into the file, as far as readers let it; return the file's bytes, and the unused ones in it."""
+        connection = self._opened
+        await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        ((file, unused),) = await connection.execute_fetchall(
+            "SELECT file_bytes(), freelist_count * page_size FROM pragma_freelist_count, pragma_page_size"
+        )
+        return int(file), int(unused)
 
     @_on_disk
     async def finish(self, ended_ms: int) -> None:
@@ -149,24 +210,36 @@ class HistoryFile:
             raise HistoryError(f"{self.path} is not open")
         return self._connection
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = open_history(self.path)
-        opened = _identity(self.path)
-        connection.create_function("in_place", 0, lambda: _identity(self.path) == opened)
-        connection.create_function("wal_bytes", 0, lambda: _size(Path(f"{self.path}-wal")))
+    def _connect(self, opening: Opening) -> sqlite3.Connection:
+        if self._damaged >= _TIMES_DAMAGED:
+            self._set_aside(opening)
+        connection = self._open_or_replace(opening)
+        opened = self._known = identity(self.path)
+        connection.create_function("in_place", 0, lambda: identity(self.path) == opened)
+        connection.create_function("has_header", 0, lambda: is_sqlite(self.path))
+        connection.create_function("file_bytes", 0, lambda: size(self.path))
+        connection.create_function("wal_bytes", 0, lambda: size(Path(f"{self.path}-wal")))
         return connection
 
+    def _open_or_replace(self, opening: Opening) -> sqlite3.Connection:
+        """Open what is there; what is damaged and certainly a history is set aside first."""
+        try:
+            return open_history(self.path, opening)
+        except (NotSqlite, sqlite3.DatabaseError) as error:
+            mine = identity(self.path) == self._known or is_ours(self.path, APPLICATION_ID, SCHEMA_VERSION)
+            if not mine or not (isinstance(error, NotSqlite) or is_damage(error)):
+                raise
+        self._set_aside(opening)
+        return open_history(self.path, opening)
 
-def _identity(path: Path) -> tuple[int, int] | None:
+    def _set_aside(self, opening: Opening) -> None:
+        self._aside = set_aside(self.path, opening.stamp)
+        self._damaged, self._found = 0, ""
+
+
+def _look_through(path: Path) -> str:
     try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return find_damage(connection, _LOOK_S)
+    except sqlite3.Error as error:
+        return str(error) if is_damage(error) else ""

@@ -20,9 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from daemon.access.names import Kind, numbered, system_name
+from daemon.access.peers import Peer
+from daemon.access.roles import Access, Roster
+from daemon.access.visitors import Visitors, asker_of, caller_of
 from daemon.config.configuration import ClientKey
-from daemon.faces.callers import Callers, asker_of
-from daemon.faces.peers import Operators, Peer, group_name, user_name
 from daemon.faces.refusals import Refusal
 from daemon.limits.caller import Caller, is_name
 from tests.rigs.openly import opened
@@ -30,7 +32,7 @@ from tests.rigs.process import LAB, Answer, Daemon, running
 
 _STRANGER = Peer(1, 54_321, 54_322)
 _STRANGERS_OWN = Caller("uid 54321", "gid 54322", 54_321)
-_SPEAKS = Operators(uids=frozenset({54_321}))
+_SPEAKS = Roster(uids=frozenset({54_321}))
 
 
 def _key(name: str, secret: str, **more: Any) -> ClientKey:
@@ -41,16 +43,12 @@ def _key(name: str, secret: str, **more: Any) -> ClientKey:
 _KEYS = (_key("ada", "ka"), _key("app", "kp", speaks=True), _key("bob", "kb"))
 
 
-def _identified(*headers: tuple[str, str], peer: Peer | None = None, speakers: Operators = Operators()) -> object:  # noqa: B008
-    found = Callers(speakers, _KEYS).identify(peer, CIMultiDictProxy(CIMultiDict(headers)))
+def _identified(*headers: tuple[str, str], peer: Peer | None = None, speakers: Roster = Roster()) -> object:  # noqa: B008
+    said = CIMultiDictProxy(CIMultiDict(headers))
+    visitors = Visitors(Access(speakers=speakers), _KEYS)
+    own = None if peer is None else Caller(numbered(Kind.USER, peer.uid), numbered(Kind.GROUP, peer.gid), peer.uid)
+    found = caller_of(visitors.of_key(said) if peer is None or own is None else visitors.of_peer(peer, own), said)
     return found.status if isinstance(found, Refusal) else found
-
-
-def test_a_peer_is_its_user_and_its_group() -> None:
-    """Law: over the Unix socket the kernel says who calls; ids without a name are told as such."""
-    assert _identified(peer=_STRANGER) == _STRANGERS_OWN
-    ours = Peer(os.getpid(), os.getuid(), os.getgid())
-    assert _identified(peer=ours) == Caller(user_name(os.getuid()), group_name(os.getgid()), os.getuid())
 
 
 def test_a_key_over_the_unix_socket_means_nothing() -> None:
@@ -219,6 +217,6 @@ def test_another_user_is_booked_as_itself_and_may_not_name_anybody(daemon: Daemo
     assert "daemon.speakers" in body
     if path.endswith("completions"):
         assert own == "200"
-        assert _booked(daemon, request_id) == {(group_name(65534), user_name(65534))}
+        assert _booked(daemon, request_id) == {(system_name(Kind.GROUP, 65534), system_name(Kind.USER, 65534))}
     else:
         assert json.loads(body)["error"]["type"] == "permission_error"

@@ -104,7 +104,7 @@ def test_the_contracts_own_example_loads(tmp_path: Path) -> None:
     assert Fault.QUOTA in workload.fallback_on
     assert loaded.providers["openai"].timeouts.total == 600
     assert loaded.providers["anthropic"].api_key.value == "sk-ant"
-    assert loaded.warnings == ()
+    assert all("this system does not know" in warning for warning in loaded.warnings)  # deploy and @ops
 
 
 def test_the_example_file_loads_with_every_default_as_it_says() -> None:

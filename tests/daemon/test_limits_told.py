@@ -108,8 +108,8 @@ def test_status_shows_the_budgets_of_which_most_is_used(capsys: pytest.CaptureFi
     told = budgets_picture(ledger.standing(Moment(0.0, _NOON)))
     used = [(each["limit"], each["subject"], each["used"]) for each in told]
     assert used == [("who", "ann", 0.875), ("day", "", 0.35)]
-    nothing: dict[str, Any] = {"problems": [], "rehearsals": [], "targets": [], "canaries": [], "workloads": []}
-    status._print_status({**nothing, "budgets": told})
+    lists: dict[str, Any] = {"problems": [], "rehearsals": [], "targets": [], "canaries": [], "workloads": []}
+    status._print_status({**lists, "budgets": told, "history": {"path": "h.sqlite", "bytes": 0}})
     assert [line for line in capsys.readouterr().out.splitlines() if "limit" in line] == [
         "~ limit who of ann: $3.50 of $4.00 this month",
         "limit day: $3.50 of $10.00 this day",

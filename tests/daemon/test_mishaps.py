@@ -12,9 +12,13 @@ import pytest
 import structlog.testing
 from aiohttp import web
 
+from daemon.access.gate import Gate
+from daemon.access.names import Names
+from daemon.config.configuration import Configuration
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.faces.front import Front
+from daemon.in_force import InForce
 from state.history.rows import RequestRow
 from tests.rigs.bodies import STREAM
 from tests.rigs.process import Daemon
@@ -87,7 +91,8 @@ def test_a_mistake_is_answered_in_the_dialects_shape_and_logged_with_its_traceba
 
     async def main() -> None:
         face = _MistakenFace()
-        front = Front(face, face, face, anyio.Event())  # type: ignore[arg-type]
+        gate = Gate(InForce(Configuration(providers={}, workloads={})), Names(anyio.current_time))
+        front = Front(gate, face, face, face, anyio.Event())  # type: ignore[arg-type]
         servers = Servers(listeners, front, 1000)
         await servers.open()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -142,7 +143,8 @@ def test_status_has_one_line_for_each_provider_with_trouble(capsys: pytest.Captu
         _healthy(TargetName("c/m")),
     ]
     targets = [target_picture(health, _view(health), _NOW) for health in healths]
-    status._print_status({"problems": [], "rehearsals": [], "targets": targets, "canaries": [], "workloads": []})
+    lists: dict[str, Any] = {"problems": [], "rehearsals": [], "canaries": [], "workloads": []}
+    status._print_status({**lists, "targets": targets, "history": {"path": "h.sqlite", "bytes": 0}})
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("~")]
     assert lines == ["~ a says on its status page, read 20s ago: Outage"]
 

@@ -13,7 +13,10 @@ KNOWS_ASYNCIO = {
     "probes/wire/protocol.py": "a Protocol: bytes come by callback, without a task and a queue per connection",
 }
 READS_THE_WALL_CLOCK = {
+    "daemon/cli/keys.py": "a key says when it was made, for people",
     "daemon/assembly.py": "the composition root hands the wall clock to the recorder and the relay",
+    "daemon/cli/history_export.py": "`--since 7d` counts from now",
+    "daemon/cli/history_prune.py": "`--older-than 30d` counts from now",
     "daemon/recalling.py": "a restart maps the history's wall-clock times onto its own clock, once",
 }
 WALL_CLOCKS = {
@@ -24,12 +27,15 @@ WALL_CLOCKS = {
     "time.time_ns",
 }
 USES_A_THREAD = {
+    "daemon/access/names.py": "names are looked up in a directory service, which may take seconds",
     "daemon/control/eventing.py": "events are read from the history, which is on a disk",
     "daemon/control/explaining.py": "a request's story is read from the history, which is on a disk",
     "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
     "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
     "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
+    "daemon/ending.py": "no thread is made: those that a dead disk holds must not hold up the end of the process",
     "daemon/recalling.py": "the history is on a disk that may be slow, and the service manager is told so meanwhile",
+    "state/history/writing.py": "a large file is looked through after a crash, beside the thread that writes it",
     "daemon/reloading.py": "reading a configuration reads files and secrets from a disk that may be slow",
 }
 

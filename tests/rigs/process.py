@@ -59,6 +59,8 @@ class Daemon:
         if config is not None:
             self.config.write_text(config)
             self._words = ("--config", str(self.config), *words)
+        self.environment: dict[str, str] = {}
+        """What it is told besides our own environment."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Daemon:
@@ -79,7 +81,10 @@ class Daemon:
         command = [sys.executable, "-m", "daemon.cli.main", "serve", *self._words]
         command += ["--socket", str(self.socket), "--history", str(self.history)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)  # noqa: S603
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(  # noqa: S603 - the tests name the command
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+            )
         return self.process
 
     def ask(self, method: str, url: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:

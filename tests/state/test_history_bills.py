@@ -164,7 +164,7 @@ def test_no_row_goes_before_it_is_rolled_up(history: sqlite3.Connection) -> None
     for chore in first:  # each once, as if the daemon were ended there
         for statement in chore.statements:
             history.execute(statement, chore.parameters)
-    assert rows(history, "SELECT count(*) FROM request") == [(400,)]
+    assert rows(history, "SELECT count(*) FROM request") == [(1900,)]
     assert rows(history, "SELECT requests, usd FROM savings_daily") == [(2400, 600.0)]
     perform_chores(history, short, NOON + DAY)
     assert rows(history, "SELECT count(*) FROM request") == [(0,)]
