@@ -18,7 +18,7 @@ from benchmarks.fuzz.corpus import Corpus
 from benchmarks.fuzz.mutation import grown
 from benchmarks.fuzz.surface import Broken, Luck, Surface, Tally
 
-__all__ = ["LOOKS", "Engine", "is_steep", "resident_mb", "take_once"]
+__all__ = ["LOOKS", "Engine", "is_steep", "resident_mb", "take_once", "watched"]
 
 LOOKS: Final = (0.2, 0.6, 1.0)
 """When memory is looked at: at these shares of the inputs."""
@@ -52,7 +52,7 @@ class Engine:
         """Take the seeds, then mutations, `inputs` in all."""
         began = time.monotonic()
         looks = [max(1, round(share * inputs)) for share in LOOKS]
-        with _watched():
+        with watched():
             for number in range(1, inputs + 1):
                 self._one(number, self._corpus.next())
                 if number in looks:
@@ -72,6 +72,7 @@ class Engine:
             self._grow(self._corpus.known())
 
     def _taken(self, data: bytes, lines: set[tuple[str, int]] | None) -> Hashable:
+        signal.setitimer(signal.ITIMER_REAL, _GIVEN_UP_S)
         began = time.process_time()
         try:
             outcome = take_once(self._surface, data, lines)
@@ -127,7 +128,6 @@ def take_once(surface: Surface, data: bytes, lines: set[tuple[str, int]] | None 
     finally:
         if lines is not None:
             sys.settrace(None)
-        signal.setitimer(signal.ITIMER_REAL, _GIVEN_UP_S)
 
 
 def _told(error: BaseException) -> str:
@@ -149,7 +149,7 @@ def _tracer(lines: set[tuple[str, int]]) -> Any:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
+def watched() -> Iterator[None]:
     """End an input that does not end by itself."""
 
     def give_up(_number: int, _frame: FrameType | None) -> None:

@@ -7,14 +7,14 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from benchmarks.fuzz.mutation import mixed, mutated_bytes, mutated_lines
 from benchmarks.fuzz.surface import SECRETS, Broken, Surface, secrets_in
-from daemon.config.checks import parse_listen
+from daemon.config.access import parse_listen
 from daemon.config.places import (
     client_history,
     client_socket,
@@ -106,9 +106,9 @@ def _placed(environ: dict[str, str]) -> Hashable:
 
 
 def _notified(environ: dict[str, str]) -> Hashable:
-    notifier = Notifier(environ)
-    notifier.ready("2/3 targets ready, one/m cooling")
-    notifier.alive()
+    with closing(Notifier(environ)) as notifier:
+        notifier.ready("2/3 targets ready, one/m cooling")
+        notifier.alive()
     if notifier.watchdog_s is not None and not 0 < notifier.watchdog_s < math.inf:
         raise Broken(f"a watchdog of {notifier.watchdog_s} s")
     return notifier.watchdog_s is None

@@ -14,7 +14,7 @@ from benchmarks.fuzz.asking import exchanged
 from benchmarks.fuzz.bodies import BODIES
 from benchmarks.fuzz.configuration import CONFIGURATION
 from benchmarks.fuzz.doors import Doorstep, judged
-from benchmarks.fuzz.engine import Engine, take_once
+from benchmarks.fuzz.engine import Engine, take_once, watched
 from benchmarks.fuzz.environment import ENVIRONMENT
 from benchmarks.fuzz.faces import DOORS
 from benchmarks.fuzz.hints import HINTS
@@ -117,7 +117,10 @@ def replayed(file: Path) -> int:
 
 def _again(name: str, data: bytes) -> object:
     surface: Surface | None = _BY_NAME.get(name)
-    return take_once(surface, data) if surface is not None else asyncio.run(_asked_again(name, data))
+    if surface is None:
+        return asyncio.run(_asked_again(name, data))
+    with watched():
+        return take_once(surface, data)
 
 
 async def _asked_again(name: str, data: bytes) -> object:

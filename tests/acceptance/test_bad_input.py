@@ -74,6 +74,14 @@ def test_malformed_http_is_answered_and_reaches_no_log(daemon: Daemon) -> None:
     assert "Traceback" not in daemon.log.read_text()
 
 
+def test_a_body_that_is_not_coded_as_it_says_is_told_so_on_both_faces(daemon: Daemon) -> None:
+    """Law: whoever sends it reads why, in the shape of the face; it is no mistake of the daemon's."""
+    for coding in ("deflate", "gzip"):
+        answer = daemon.ask("POST", "/fairlead/v1/sql", b'{"query":"SELECT 1"}', {"content-encoding": coding})
+        assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert "Traceback" not in daemon.log.read_text()
+
+
 def test_a_second_daemon_on_the_same_socket_is_refused(daemon: Daemon) -> None:
     """Law: the living keep their socket."""
     second = Daemon(daemon.folder, None, "--config", str(daemon.config))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.relay.envelope import Envelope, EnvelopeProblem, read_envelope, with_model
+from daemon.relay.envelope import Envelope, EnvelopeProblem, read_envelope, with_model, with_usage
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(),
@@ -123,3 +123,17 @@ def test_how_much_an_answer_may_have_is_the_most_that_is_said(members: bytes, li
     envelope = read_envelope(b'{"model":"m"' + members + b"}")
     assert isinstance(envelope, Envelope)
     assert (envelope.limit, envelope.answers) == (limit, answers)
+
+
+def test_a_name_spelled_with_escapes_in_a_body_that_is_no_text_is_a_problem_at_once() -> None:
+    """Law: what must be read as a whole later on is not let in half read."""
+    problem = read_envelope(b'{"mod\\u0065l":"m","\xed\xa0\x80":1}')
+    assert isinstance(problem, EnvelopeProblem)
+    assert "not valid JSON" in problem.message
+
+
+def test_usage_is_not_asked_for_in_a_body_whose_names_cannot_be_read() -> None:
+    """Law: it is passed on as it is, for its provider to judge."""
+    body = b'{"model":"m","stream":true,"stream_options":{},"\xff":1}'
+    assert isinstance(read_envelope(body), Envelope)
+    assert with_usage(body) is None
