@@ -136,10 +136,10 @@ def free_port() -> int:
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
+    """HTTP over the Unix socket at a path."""
 
     def __init__(self, path: Path) -> None:
-        """Connect to `path` when first used."""
+        """Connect when first used."""
         super().__init__("localhost", timeout=10)
         self._path = str(path)
 

@@ -14,6 +14,7 @@ import structlog
 
 from daemon.assembly import Assembly
 from daemon.doors.serving import Servers
+from daemon.logs.configuring import end_log
 from daemon.service.notify import Notifier
 from daemon.service.orders import Orders
 from daemon.service.status_line import draining_line
@@ -87,6 +88,7 @@ def _leave(assembly: Assembly, notifier: Notifier) -> None:
     _log.error("history_not_flushed", unsaved_rows=state.unsaved_rows, reason=state.cause)
     notifier.failed(f"ended without writing {state.unsaved_rows} rows of history: {state.cause}", 0)
     notifier.flush()
+    end_log()
     os._exit(1)
 
 
@@ -98,4 +100,5 @@ def leave_threads() -> None:
         thread.join(max(0.0, until - time.monotonic()))
     if any(thread.is_alive() and not thread.daemon for thread in waiting):
         _log.warning("threads_left_behind", remedy="look at the disk of the history, the configuration and the keys")
+        end_log()
         os._exit(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import random
 from collections.abc import Callable
@@ -16,10 +17,12 @@ import structlog
 
 from daemon.assembly import Assembly, Past
 from daemon.config.configuration import Configuration
+from daemon.doors.guard.descriptors import raise_limit
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.doors.sockets import ListenError
 from daemon.ending import Farewell, end, leave_threads
+from daemon.logs.configuring import tell_left_out
 from daemon.recalling import recalled
 from daemon.service.activation import inherited
 from daemon.service.board import StatusBoard
@@ -121,7 +124,10 @@ class _Life:
         for name, actor in assembly.actors.items():
             tasks.start_soon(actor.run, name=name)
         line = await _line(assembly)
-        servers = Servers(self._listeners, assembly.front, configuration.daemon.max_body)
+        servers = Servers(self._listeners, assembly.front, raise_limit(configuration.daemon.doors), assembly.metrics)
+        assembly.metrics.watch_connections(lambda: servers.keeper.connections)
+        tasks.start_soon(servers.keeper.run)
+        gc.freeze()  # what is there now stays; a full collection would hold the loop for as long as it takes to pass it
         await servers.open()
         self._board.open(line)
         _log.info(
@@ -160,4 +166,5 @@ async def _look_around(assembly: Assembly) -> None:
     while True:
         assembly.alarm.look((await assembly.desk.view()).snapshot)
         assembly.till.publish()
+        tell_left_out()
         await anyio.sleep(_LOOK_S)

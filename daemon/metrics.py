@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -44,6 +44,7 @@ class Metrics:
             registry=registry,
         )
         self._count_money(registry)
+        self._count_connections(registry)
         self._count_second_asks(registry)
         self._shadows = Counter("fairlead_shadows", "Copies of requests.", ["workload", "outcome"], registry=registry)
         self._degraded = Counter(
@@ -74,6 +75,23 @@ class Metrics:
             ["workload", "outcome"],
             registry=registry,
         )
+
+    def _count_connections(self, registry: CollectorRegistry) -> None:
+        self._connections = Gauge("fairlead_connections", "Clients' open connections.", registry=registry)
+        self._refused = Counter(
+            "fairlead_connections_refused",
+            "Connections that were refused, or ended by us.",
+            ["reason"],
+            registry=registry,
+        )
+
+    def watch_connections(self, count: Callable[[], int]) -> None:
+        """Ask `count` at each scrape how many connections are open."""
+        self._connections.set_function(count)
+
+    def turned_away(self, reason: str) -> None:
+        """Count a connection that was refused, or ended by us."""
+        self._refused.labels(reason).inc()
 
     def _count_money(self, registry: CollectorRegistry) -> None:
         cost = Counter(

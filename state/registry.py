@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Protocol, assert_never
 
 import anyio
-import structlog
 from msgspec.structs import replace
 
 from state.faults import Scope
@@ -40,13 +39,12 @@ from state.record import Evidence, Record, is_surface, next_wake, view
 from state.remembered import Remembered
 from state.standing import HealthSnapshot, Standing, TargetHealth
 from state.targets import TargetName, provider_of
+from state.telling import say_drain_over, say_drained, say_dropped, say_resumed, say_standing
 
 __all__ = ["BELIEFS_S", "HealthListener", "Registry"]
 
 BELIEFS_S: Final = 5.0
 """Seconds between two times at which what is believed of a target is written down."""
-
-_log = structlog.get_logger()
 
 
 class HealthListener(Protocol):
@@ -101,7 +99,7 @@ class Registry:
     def _turn(self, messages: list[RegistryMessage], now: float) -> None:
         """Take in a batch of messages and the passing of time, then publish at most once."""
         if dropped := self._mailbox.take_dropped():
-            _log.warning("evidence_dropped", count=dropped)
+            say_dropped(dropped)
         held = len(self._views)
         touched = [target for message in messages for target in self._receive(message, now)]
         due = [target for target, wake in self._wakes.items() if wake <= now]
@@ -223,6 +221,7 @@ class Registry:
         if record is not None:
             self._keep(message.target, drain(record, message.until, message.reason))
             self._recorder.post(drain_row(message, now))
+            say_drained(message, now)
         message.reply.send(record is not None)
 
     def _resume(self, message: ResumeRequested, now: float) -> None:
@@ -230,6 +229,7 @@ class Registry:
         if record is not None:
             self._keep(message.target, resume(record))
             self._recorder.post(OperationRow(at=now, verb="resume", target=message.target, by=message.by))
+            say_resumed(message)
         message.reply.send(record is not None)
 
     def _replace(self, targets: Mapping[TargetName, HealthPolicy], now: float) -> tuple[TargetName, ...]:
@@ -286,15 +286,9 @@ class Registry:
             return
         row = transition_row(record, before)
         self._recorder.post(row)
-        _log.info(
-            "standing_changed",
-            target=record.target,
-            before=before.value,
-            after=record.standing.value,
-            cause=record.cause,
-            cooldown_s=None if row.until is None else round(row.until - record.since, 3),
-        )
+        say_standing(row)
 
     def _note_expiry(self, target: TargetName, now: float) -> None:
         """Record that a drain ended by itself."""
         self._recorder.post(OperationRow(at=now, verb="resume", target=target, by="fairlead", reason="drain expired"))
+        say_drain_over(target)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import os
 import sys
 from typing import Final, NamedTuple
 
 from daemon.cli.exits import Exit, VerbFailed
+from daemon.service.journald import is_journal, prefixed
 
 __all__ = ["main"]
 
@@ -42,6 +44,8 @@ _VERBS: Final = {
     "config": _Verb("config", "write a start file, or print the file's JSON Schema"),
     "version": _Verb("version", "print the version"),
 }
+_ERROR: Final = 3
+"""syslog(3)'s."""
 _EPILOG: Final = (
     "exit codes: 0 fine, 1 failed or degraded, 2 usage, 3 no daemon on that socket, 4 not permitted, "
     "5 invalid configuration, 6 timed out"
@@ -72,13 +76,20 @@ def _run(name: str, verb: _Verb, words: list[str]) -> int:
     try:
         return int(module.run(options))
     except VerbFailed as failure:
-        print(f"fairlead {name}: {failure}", file=sys.stderr)
+        print(_urgent(f"fairlead {name}: {failure}"), file=sys.stderr)
         return failure.exit
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
         return Exit.FAILED
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+
+
+def _urgent(text: str) -> str:
+    """Return a message as an error for the journal, where that is what reads standard error: a failed start is one."""
+    if "JOURNAL_STREAM" not in os.environ:
+        return text
+    return prefixed(text, _ERROR) if is_journal(os.environ, sys.stderr.fileno()) else text
 
 
 def _help(code: Exit) -> int:

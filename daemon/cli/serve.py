@@ -10,7 +10,11 @@ import argparse
 import errno
 import os
 import sys
+import time
 from functools import partial
+from typing import Final
+
+import structlog
 
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.config.access import insist_on_keys, parse_listen
@@ -19,7 +23,9 @@ from daemon.config.load import demo_configuration, load
 from daemon.config.places import config_files, default_listen, history_file, runtime_folder, server_socket
 from daemon.doors.sockets import ListenError
 from daemon.lifecycle import Places, live, placed_configuration
-from daemon.logs import configure_logs
+from daemon.logs.configuring import Log, configure_logs
+from daemon.logs.foreign import listen_to_others
+from daemon.logs.shapes import asked_format
 from daemon.service.notify import Notifier
 from daemon.service.secrecy import keep_memory_private, may_be_read
 from daemon.service.status_line import failure_line
@@ -27,6 +33,11 @@ from daemon.service.streams import open_standard_streams
 from state.errors import ConfigError
 
 __all__ = ["configure", "run"]
+
+_log = structlog.get_logger("fairlead")
+_HOLD_BACK_S: Final = 2.0
+"""How long a start that cannot succeed takes to fail under systemd, which starts the daemon again 0.2 s later, as is
+right after a crash. Its own delay cannot tell the two apart, and does not grow before version 254."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +59,19 @@ def run(options: argparse.Namespace) -> Exit:
     except VerbFailed as failure:
         notifier.failed(failure_line(str(failure)), _errno_of(failure))
         notifier.flush()
-        raise
+        if "NOTIFY_SOCKET" not in os.environ:
+            raise
+        return _hold_back(failure)
     finally:
         notifier.close()
     return Exit.FINE
+
+
+def _hold_back(failure: VerbFailed) -> Exit:
+    """Say at once why there is no start, and let systemd wait before it tries again."""
+    print(f"fairlead serve: {failure}", file=sys.stderr, flush=True)
+    time.sleep(_HOLD_BACK_S)
+    return failure.exit
 
 
 def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
@@ -61,9 +81,7 @@ def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
         keep_memory_private()
     try:
         configuration = _placed(read(), places)
-        configure_logs(configuration.daemon.log_level, sys.stderr)
-        for warning in configuration.warnings:
-            print(f"fairlead serve: warning: {warning}", file=sys.stderr)
+        _tell_of(configuration)
         live(configuration, places, lambda: _placed(read(), places), notifier)
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
@@ -81,6 +99,18 @@ def _errno_of(failure: VerbFailed) -> int:
 
 def _placed(configuration: Configuration, places: Places) -> Configuration:
     return placed_configuration(insist_on_keys(configuration, places.listen or ()), places)
+
+
+def _tell_of(configuration: Configuration) -> None:
+    """Set the log up, and begin it with what the configuration warns of."""
+    try:
+        asked = asked_format(os.environ, configuration.daemon.log_format)
+    except ValueError as error:
+        raise VerbFailed(Exit.USAGE, str(error)) from error
+    configure_logs(Log(level=configuration.daemon.log_level, format=asked), sys.stderr)
+    listen_to_others()
+    for warning in configuration.warnings:
+        _log.warning("configuration_warning", warning=warning)
 
 
 def _load(config: str | None) -> Configuration:

@@ -8,6 +8,8 @@ import msgspec
 
 from daemon.access.roles import Access, Role
 from daemon.alerts.policy import AlertPolicy
+from daemon.config.settings import LogFormat
+from daemon.doors.guard.policy import DoorPolicy
 from daemon.limits.caller import Caller
 from daemon.limits.policy import Limits
 from daemon.routing.policy import Routes, TargetPlace, Workload
@@ -27,7 +29,10 @@ class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
     drain_grace: Seconds = Seconds(30)
     max_body: int = 16 * 2**20
     """Bytes of a request's body."""
+    doors: DoorPolicy = DoorPolicy()
+    """How much of the daemon one connection, one peer and all of them may take up."""
     log_level: str = "info"
+    log_format: LogFormat = "auto"
 
 
 class ClientKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from daemon.config.checks import (
 from daemon.config.client_keys import STAND_IN_DIGEST, check_keys, client_key
 from daemon.config.configuration import Configuration, DaemonPolicy
 from daemon.config.discovery import discovered
+from daemon.config.doors import check_doors, door_policy
 from daemon.config.files import Document, read_files
 from daemon.config.limiting import check_budgets, check_limits, unkept_budgets
 from daemon.config.locate import KeyPath
@@ -65,6 +66,7 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
     secrets = _secrets(settings.providers, environ, problems, warnings)
     listen = _listen(settings.daemon, problems)
     check_access(settings.daemon, listen or (), settings.keys, problems)
+    check_doors(settings.daemon, problems)
     if problems.found:
         raise ConfigError(_lines(document, problems.found))
     providers = {name: _provider(name, each, secrets[name]) for name, each in settings.providers.items()}
@@ -76,7 +78,9 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
             listen=listen,
             drain_grace=settings.daemon.drain_grace,
             max_body=settings.daemon.max_body,
+            doors=door_policy(settings.daemon),
             log_level=settings.daemon.log_level,
+            log_format=settings.daemon.log_format,
         ),
         access=access_of(settings.daemon, listen or ()),
         keys=tuple(client_key(name, each) for name, each in settings.keys.items()),

@@ -31,19 +31,21 @@ def config_files(explicit: str | None, environ: Mapping[str, str], uid: int) -> 
     """Return the files to read, in order; none where there is no configuration.
 
     `--config`, else `$FAIRLEAD_CONFIG`; else, for a user, the user's own file; else /etc/fairlead/fairlead.toml and
-    the drop-ins of /etc/fairlead/conf.d. For root and under systemd the system's file comes first.
+    the drop-ins of /etc/fairlead/conf.d. For root and under systemd the system's file comes first, to be complained of
+    where it may not be read; to a user who may not read it, it does not exist.
     """
     named = explicit or environ.get("FAIRLEAD_CONFIG")
     if named:
         return (Path(named),)
     own = _xdg(environ, "XDG_CONFIG_HOME", ".config") / "fairlead.toml"
-    system = tuple(
-        file
-        for file in (_SYSTEM_CONFIG / "fairlead.toml", *sorted((_SYSTEM_CONFIG / "conf.d").glob("*.toml")))
-        if file.is_file()
-    )
     mine = (own,) if own.is_file() else ()
-    return (system or mine) if uid == 0 or is_service(environ) else (mine or system)
+    first = _SYSTEM_CONFIG / "fairlead.toml"
+    systems = uid == 0 or is_service(environ)
+    try:
+        system = tuple(file for file in (first, *sorted((_SYSTEM_CONFIG / "conf.d").glob("*.toml"))) if file.is_file())
+    except PermissionError:
+        system = (first,) if systems else ()
+    return (system or mine) if systems else (mine or system)
 
 
 def keys_file(files: tuple[Path, ...]) -> Path:

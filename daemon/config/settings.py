@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from daemon.alerts.policy import AlertPolicy
+from daemon.doors.guard.policy import DoorPolicy
 from daemon.limits.policy import BudgetPolicy, LimitPolicy
 from daemon.routing.policy import DegradedPolicy, MaxPrice, Strategy, StreamFloor, StreamRecovery
 from daemon.routing.sorting.policy import Canary, Classifier, OverMaxInput, Shadow, Task, Tiers
@@ -24,11 +25,14 @@ __all__ = [
     "DaemonSettings",
     "FileSettings",
     "KeySettings",
+    "LogFormat",
     "ProviderSettings",
     "WorkloadSettings",
     "decode_special",
 ]
 
+LogFormat = Literal["auto", "journal", "json", "text"]
+"""How the log is written: `auto` is what fits whoever reads it."""
 _CENTURY_S = 36_525 * 86_400
 """Longer times would not fit into the history's milliseconds, and mean a slip of the key."""
 
@@ -62,7 +66,17 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Names by which clients call over TCP, besides localhost and the address itself."""
     drain_grace: Seconds = Seconds(30)
     max_body: ByteSize = ByteSize(16 * 2**20)
+    max_head: ByteSize = DoorPolicy().max_head
+    max_buffered: ByteSize = DoorPolicy().max_buffered
+    max_connections: int = DoorPolicy().max_connections
+    max_connections_per_peer: int = DoorPolicy().max_connections_per_peer
+    header_timeout: Seconds = DoorPolicy().header_timeout
+    body_timeout: Seconds = DoorPolicy().body_timeout
+    idle_timeout: Seconds = DoorPolicy().idle_timeout
+    send_timeout: Seconds = DoorPolicy().send_timeout
+    min_rate: ByteSize = DoorPolicy().min_rate
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "auto"
 
 
 class KeySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

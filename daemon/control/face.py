@@ -30,6 +30,7 @@ from daemon.control.pruning import Pruning
 from daemon.control.reporting import Report, Reporting
 from daemon.control.reviewing import Look, Reviewing
 from daemon.faces.refusals import RefusalKind, problem_body
+from daemon.faces.telling import say_refused
 from daemon.in_force import InForce
 from state.errors import HistoryError
 from state.history.inspection import QueryLimits
@@ -74,6 +75,7 @@ class ControlFace:
                 return await self._eventing.stream(request)
             answer = await self._dispatch(request)
         except Problem as refused:
+            say_refused(refused.refusal, None)
             body = problem_body(refused.refusal)
             return web.Response(status=refused.refusal.status, body=body, content_type="application/problem+json")
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")

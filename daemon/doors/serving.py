@@ -1,26 +1,28 @@
-"""How connections are served: aiohttp's server over our listeners, with our own last word on what goes wrong."""
+"""How connections are served: aiohttp's server over our listeners, each connection within the doorkeeper's bounds."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Awaitable, Callable
 from socket import socket as Socket  # noqa: N812 - a class by a class's name
-from typing import Any
+from typing import Any, cast
 
+import anyio
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 
+from daemon.doors.connection import CLIENTS_OWN, Connection, Mishap, malformed
+from daemon.doors.guard.answers import response_of
+from daemon.doors.guard.framing import framing_problem
+from daemon.doors.guard.policy import DoorPolicy, Reason
+from daemon.doors.keeper import Counts, Doorkeeper
+from daemon.doors.line import Line
 from daemon.doors.listening import Listeners
+from daemon.doors.request import Request
 from daemon.doors.sockets import BACKLOG
 from daemon.faces.front import Front
 
 __all__ = ["Servers"]
 
-_KEEPALIVE_S = 75.0
-"""nginx's default: longer than any SDK keeps an idle connection."""
-_BROKEN = 500
-_CLIENTS_OWN = (HttpProcessingError, web.RequestPayloadError)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -30,7 +32,7 @@ class _NotTheClients(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let through all but malformed HTTP."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, _CLIENTS_OWN)
+        return not isinstance(error, CLIENTS_OWN)
 
 
 def _bugs_only() -> logging.Logger:
@@ -40,52 +42,36 @@ def _bugs_only() -> logging.Logger:
     return logger
 
 
-_Mishap = Callable[[web.BaseRequest, BaseException | None], web.StreamResponse]
-
-
 class _Server(web.Server):
-    """The server, whose last word on a request that raised is the front's."""
+    """The server, whose connections begin as lines."""
 
-    def __init__(self, handler: _Handler, *, mishap: _Mishap, **settings: Any) -> None:
-        super().__init__(handler, **settings)
+    def __init__(self, handler: _Handler, keeper: Doorkeeper, mishap: Mishap, **settings: Any) -> None:
+        super().__init__(handler, handler_cancellation=True, **settings)
+        self._keeper = keeper
         self._mishap = mishap
+        self._settings = {
+            "loop": self._loop,
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": float(keeper.policy.idle_timeout),
+            "logger": _bugs_only(),
+        }
 
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, self._mishap, loop=self._loop, **self._kwargs)
+    def __call__(self) -> Any:
+        return Line(self._keeper, self._connection)
 
-
-class _Connection(web.RequestHandler):
-    __slots__ = ("_mishap",)
-
-    def __init__(self, server: _Server, mishap: _Mishap, **settings: Any) -> None:
-        super().__init__(server, **settings)
-        self._mishap = mishap
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = _BROKEN,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what raised: here ends every mistake of ours, and no other place swallows one."""
-        if status < _BROKEN or isinstance(exc, _CLIENTS_OWN):
-            return super().handle_error(request, status, exc, message)
-        response = self._mishap(request, exc or sys.exception())
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
-        response.force_close()
-        return response
+    def _connection(self, line: Line) -> Connection:
+        return Connection(self, self._mishap, line, **self._settings)
 
 
 class Servers:
     """Serves a front over listeners."""
 
-    def __init__(self, listeners: Listeners, front: Front, max_body: int) -> None:
-        """Serve `front`; a request's body has at most `max_body` bytes."""
+    def __init__(self, listeners: Listeners, front: Front, policy: DoorPolicy, counts: Counts) -> None:
+        """Serve `front` within `policy`; who is refused is counted at `counts`."""
         self._listeners = listeners
         self._front = front
-        self._max_body = max_body
+        self.keeper = Doorkeeper(policy, anyio.current_time, counts)
         self._runners: list[web.ServerRunner] = []
         self._sites: list[web.SockSite] = []
 
@@ -96,6 +82,7 @@ class Servers:
 
     async def close_doors(self) -> None:
         """Take no new connections; those that are open go on."""
+        self.keeper.hurry()
         for site in self._sites:
             await site.stop()
         self._listeners.remove_path()
@@ -104,17 +91,10 @@ class Servers:
         """Close what is still open."""
         for runner in self._runners:
             await runner.cleanup()
+        self.keeper.close()
 
     async def _serve(self, handler: _Handler, sockets: tuple[Socket, ...]) -> None:
-        server = _Server(
-            handler,
-            mishap=self._front.mishap,
-            request_factory=self._request,
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=_KEEPALIVE_S,
-            logger=_bugs_only(),
-        )
+        server = _Server(self._trusted(handler), self.keeper, self._front.mishap, request_factory=self._request)
         runner = web.ServerRunner(server, shutdown_timeout=0.5)
         await runner.setup()
         self._runners.append(runner)
@@ -123,8 +103,24 @@ class Servers:
             await site.start()
             self._sites.append(site)
 
+    def _trusted(self, handler: _Handler) -> _Handler:
+        """Return `handler` for requests of which it is certain where they end; the others end their connection."""
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            message = request._message  # noqa: SLF001 - parsed already; the request's own properties parse again
+            problem = framing_problem(message.version, message.path, message.headers)
+            if problem is not None:
+                cast("Connection", request.protocol).stop_reading()
+                self.keeper.count(Reason.MALFORMED)
+                return response_of(malformed(problem))
+            if message.upgrade:  # which is never granted; what follows might be meant for another protocol
+                cast("Connection", request.protocol).end_after_this()
+            return await handler(request)
+
+        return answer
+
     def _request(self, *parts: Any) -> web.BaseRequest:
-        """Make a request as the server would, with our own limit on its body; the parts are the server's affair."""
-        make: Any = web.BaseRequest
-        request: web.BaseRequest = make(*parts, parts[-1].get_loop(), client_max_size=self._max_body)
+        """Make a request as the server would; the parts are the server's affair."""
+        make: Any = Request
+        request: Request = make(*parts, parts[-1].get_loop(), client_max_size=self.keeper.policy.max_body)
         return request

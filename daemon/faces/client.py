@@ -11,6 +11,7 @@ from daemon.access.visitors import VISITOR, asker_of, caller_of
 from daemon.degraded.keys import Asker
 from daemon.faces.patience import said_by_sdk
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
+from daemon.faces.telling import say_refused
 from daemon.in_force import InForce
 from daemon.relay.calls import ClientCall, ClientLeft
 from daemon.relay.envelope import EnvelopeProblem, read_envelope
@@ -161,6 +162,7 @@ def _deadline(text: str | None, arrived_at: float) -> float | Refusal:
 
 
 def _refused(refusal: Refusal, dialect: Dialect, request_id: str) -> web.Response:
+    say_refused(refusal, request_id)
     headers = {"x-request-id": request_id, "content-type": "application/json"} | refusal_headers(refusal)
     if dialect is Dialect.ANTHROPIC:
         headers["request-id"] = request_id

@@ -13,6 +13,7 @@ from daemon.access.visitors import VISITOR, Visitor
 from daemon.control.face import ControlFace
 from daemon.faces.client import REQUEST_ID, ClientFace
 from daemon.faces.refusals import Refusal, RefusalKind, problem_body, refusal_body, refusal_headers
+from daemon.faces.telling import say_refused
 from daemon.faces.vitals import Vitals
 from daemon.relay.request_ids import new_request_id
 from probes.policy import Dialect
@@ -112,6 +113,7 @@ async def _nothing_here(request: web.BaseRequest) -> web.StreamResponse:
 
 
 def _refuse(request: web.BaseRequest, refusal: Refusal) -> web.Response:
+    say_refused(refusal, request.get(REQUEST_ID))
     if not request.path.startswith("/v1/"):
         headers = {"content-type": "application/problem+json"} | refusal_headers(refusal)
         return web.Response(status=refusal.status, headers=headers, body=problem_body(refusal))

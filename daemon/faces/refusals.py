@@ -21,6 +21,7 @@ __all__ = [
     "LONGEST_RETRY_AFTER_S",
     "Refusal",
     "RefusalKind",
+    "any_dialect_body",
     "problem_body",
     "refusal_body",
     "refusal_headers",
@@ -59,6 +60,11 @@ class RefusalKind(StrEnum):
     HISTORY = "history_unavailable"
     INVALID_CONFIGURATION = "invalid_configuration"
     INTERNAL = "internal_error"
+    MALFORMED = "malformed_request"
+    LARGE_HEAD = "headers_too_large"
+    TOO_SLOW = "request_timeout"
+    BUFFERS_FULL = "too_much_at_once"
+    CONNECTIONS = "too_many_connections"
 
 
 class _Rule(msgspec.Struct, frozen=True):
@@ -95,6 +101,11 @@ _RULES: Final = {
     RefusalKind.INVALID_REQUEST: _Rule(400, "The request does not fit", _INVALID),
     RefusalKind.HISTORY: _Rule(503, "The history cannot be read now", _OURS),
     RefusalKind.INTERNAL: _Rule(500, "fairlead itself failed", _OURS),
+    RefusalKind.MALFORMED: _Rule(400, "This is no request that can be trusted", _INVALID),
+    RefusalKind.LARGE_HEAD: _Rule(431, "The request's headers are too large", _INVALID),
+    RefusalKind.TOO_SLOW: _Rule(408, "The request came too slowly", _INVALID),
+    RefusalKind.BUFFERS_FULL: _Rule(503, "Too many bytes of requests at once", _OURS),
+    RefusalKind.CONNECTIONS: _Rule(503, "Too many connections", _OURS),
     RefusalKind.INVALID_CONFIGURATION: _Rule(422, "The configuration is invalid", _INVALID),
 }
 
@@ -161,6 +172,17 @@ def refusal_body(refusal: Refusal, dialect: Dialect, request_id: str) -> bytes:
         request_id=request_id,
     )
     return error_body(dialect, text)
+
+
+def any_dialect_body(refusal: Refusal) -> bytes:
+    """Return the refusal for a request whose path, and so whose dialect, is unknown: every SDK finds its own in it."""
+    error = {
+        "message": refusal.message,
+        "type": _RULES[refusal.kind].type,
+        "param": None,
+        "code": refusal.kind.value,
+    }
+    return msgspec.json.encode({"type": "error", "error": error})
 
 
 def problem_body(refusal: Refusal) -> bytes:

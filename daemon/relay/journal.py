@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from daemon.alerts.alarm import Alarm
+from daemon.faces.telling import say_unanswered
 from daemon.limits.till import Tab
 from daemon.metrics import Metrics
 from daemon.relay.bill import Bill
@@ -286,5 +287,6 @@ class Journal:
             label=self.label,
         )
         self._witnesses.recorder.post(row)
+        say_unanswered(row)
         self._witnesses.alarm.ended(row, self._failed_at if story.fallback_from else None)
         self._witnesses.metrics.ended(row, max(0.0, latency_s - story.queue_s - story.upstream_s))

@@ -9,6 +9,7 @@ import msgspec
 
 from daemon.degraded.shelf import Shelf
 from daemon.faces.refusals import Refusal, RefusalKind, refusal_body, refusal_headers
+from daemon.faces.telling import say_refused
 from daemon.relay.calls import Answer, ClientCall, ClientLeft, Failed
 from daemon.relay.headers import story_headers
 from daemon.relay.journal import Ending, Journal
@@ -115,6 +116,8 @@ class LastWords:
 
     async def _say_no(self, refusal: Refusal, last: Outcome | None) -> Answer | None:
         outcome = "failed" if last is not None else "refused"
+        if last is None and self._call.charged.purpose == "client":
+            say_refused(refusal, self._call.request_id, self._call.workload.name)
         if self._voice.started:
             await self._voice.break_off(refusal.message)
             self._journal.ended(Ending(outcome=outcome, status=_OK, last=last))

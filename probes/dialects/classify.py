@@ -25,6 +25,7 @@ from probes.dialects.codes import (
 )
 from probes.dialects.complaints import Complaint, complaint_of, decode
 from probes.dialects.hints import hinted_wait
+from probes.dialects.quoting import quoted
 from probes.policy import Dialect
 from state.faults import Fault
 
@@ -47,7 +48,7 @@ _WAITING_HELPS: Final = frozenset(
 _QUOTABLE: Final = frozenset(
     {*_WAITING_HELPS, Fault.AUTH, Fault.PERMISSION, Fault.MODEL_NOT_FOUND, Fault.CONTEXT_LENGTH, Fault.TOO_LARGE}
 )
-"""Where a provider's message speaks of the account or the server. Elsewhere it may repeat the request."""
+"""Where a provider's message speaks of the account or the server, and in which words; the rest may repeat a request."""
 
 _SECRET: Final = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|key|AIza|ya29)[-_*.][^\s'\"`,;]*"
@@ -56,7 +57,6 @@ _SECRET: Final = re.compile(
     r"|(?<![\w\-+/=*])(?=[A-Za-z_\-+/=]*[0-9*])[\w\-+/=*]{20,}",
     re.IGNORECASE,
 )
-_LONG_QUOTE: Final = re.compile(r"""(["`]|(?<!\w)')(?:(?!\1).){61,}(?:\1|$)""", re.DOTALL)
 _CODE: Final = re.compile(r"(?=.*[a-z])[a-z_][a-z0-9_.\-]{0,63}")
 _STATUS: Final = re.compile(r"[45][0-9]{2}")
 
@@ -205,12 +205,12 @@ def _reason(facts: ReplyFacts, complaint: Complaint, fault: Fault) -> str:
 def _reason_parts(facts: ReplyFacts, complaint: Complaint, fault: Fault) -> Iterator[str]:
     code = next((code for code in complaint.codes if _CODE.fullmatch(code)), "")
     inner = "" if facts.status >= _ERRORS_FROM else next((code for code in complaint.codes if _numeric(code)), "")
-    quotable = bool(complaint.message) and fault in _QUOTABLE
+    quote = quoted(complaint.message) if fault in _QUOTABLE else ""
     known = code in DECISIVE or code in STATUS_OF_TYPE
-    named = (code if known else _scrubbed(code)) or inner or ("" if quotable else fault.value)
+    named = (code if known else _scrubbed(code)) or inner or ("" if quote else fault.value)
     yield f"{facts.status} {named}".strip()
-    if quotable:
-        yield _scrubbed(complaint.message)
+    if quote:
+        yield quote
     elif not complaint.codes and not complaint.message:
         yield _shape(facts)
     if facts.status == HTTPStatus.NOT_FOUND and not code:
@@ -226,6 +226,6 @@ def _shape(facts: ReplyFacts) -> str:
 
 
 def _scrubbed(text: str) -> str:
-    """Return one line without keys, without long quotations, short enough for a log."""
-    line = " ".join(_LONG_QUOTE.sub("…", _SECRET.sub("…", text[:1000])).split())
+    """Return a code without keys, short enough for a log."""
+    line = " ".join(_SECRET.sub("…", text[:1000]).split())
     return line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1].rstrip() + "…"

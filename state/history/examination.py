@@ -22,6 +22,7 @@ __all__ = ["Depth", "Examination", "Finding", "TableSize", "examine"]
 _LARGE_WAL: Final = 64 * 1024 * 1024
 """Four times what the recorder leaves: somebody reads for long, or nobody may write."""
 _MOST_PROBLEMS: Final = 20
+_SHOWN: Final = 3
 _GROUP_READS: Final = stat.S_IRGRP
 _ROWS_WITHOUT_TIME: Final = {"fault_kind", "latency_bucket", "rollup_mark", "latency_sketch"}
 
@@ -98,6 +99,8 @@ def _identity(connection: sqlite3.Connection) -> Iterator[Finding]:
     application, version = (_one(connection, f"PRAGMA {name}") for name in ("application_id", "user_version"))
     ours = application == APPLICATION_ID
     yield Finding("application_id", ours, f"{application:#x}{'' if ours else ': this is no history of fairlead'}")
+    if not ours:
+        return
     if version > SCHEMA_VERSION:
         detail = f"{version}: written by a newer fairlead, this one knows {SCHEMA_VERSION}; upgrade"
     elif version < SCHEMA_VERSION:
@@ -113,8 +116,10 @@ def _integrity(connection: sqlite3.Connection, depth: Depth) -> Iterator[Finding
     except sqlite3.DatabaseError as error:
         lines = [str(error)]
     whole = lines == ["ok"]
-    detail = "ok" if whole else "; ".join(lines) + "; docs/history.md says how to recover what is left"
-    yield Finding(depth.pragma, whole, detail)
+    problems = [line for text in lines for line in text.splitlines() if not line.startswith("***")]
+    more = f"; {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    told = f"{'; '.join(problems[:_SHOWN])}{more}; docs/history.md says how to recover what is left"
+    yield Finding(depth.pragma, whole, "ok" if whole else told)
 
 
 def _files(path: Path) -> Iterator[Finding]:

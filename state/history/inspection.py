@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from state.errors import HistoryError
+from state.history.places import size
 
 __all__ = ["Cell", "QueryLimits", "ResultTable", "open_for_asking", "open_for_reading", "query", "told_plainly"]
 
@@ -98,7 +99,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             # Somebody with more rights has taken the -shm file away. Without a log there is nobody who writes either.
             lacks_index = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
-            if not lacks_index or Path(f"{path}-wal").exists():
+            if not lacks_index or size(Path(f"{path}-wal")):
                 raise
             return _connected(path, "mode=ro&immutable=1")
 

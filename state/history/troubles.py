@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,6 @@ __all__ = ["Trouble", "find_damage", "is_damage", "told"]
 Trouble: Final = (sqlite3.Error, OSError, HistoryError)
 """What the history's file may raise whatever is wrong with it."""
 _DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_STEPS_BETWEEN_LOOKS: Final = 10_000
 
 _READ_ONLY: Final = "its disk or its file is read-only for the daemon: let it be written again"
 _FULL: Final = "make room on its disk"
@@ -51,16 +50,16 @@ def is_damage(trouble: Exception) -> bool:
     return _code(trouble) in _DAMAGE
 
 
-def find_damage(connection: sqlite3.Connection, seconds: float) -> str:
-    """Look through the file for at most so long; return what is wrong with it, empty where nothing was found."""
-    end = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS_BETWEEN_LOOKS)
-    try:
-        (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        return str(error) if is_damage(error) else ""
-    finally:
-        connection.set_progress_handler(None, 0)
+def find_damage(connection: sqlite3.Connection) -> str:
+    """Look through the whole file; return what is wrong with it, empty where nothing was found. Closes the connection.
+
+    Another thread may interrupt it, which is the end of the looking and no damage.
+    """
+    with closing(connection):
+        try:
+            (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            return str(error) if is_damage(error) else ""
     return "" if first == "ok" else str(first)
 
 

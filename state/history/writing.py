@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
@@ -34,7 +34,7 @@ _THREAD_END_S: Final = 0.01
 _SLOW_S: Final = 5.0
 """A disk that has not answered for so long is told of."""
 _LOOK_S: Final = 20.0
-"""How long a file is looked through after an unclean end: 140 MB a second were measured."""
+"""For how long a file is looked through after an unclean end: 140 MB a second were measured."""
 _TIMES_DAMAGED: Final = 2
 """How often SQLite finds damage before it is believed: the second time on a new connection."""
 _MARK: Final = """
@@ -133,11 +133,19 @@ class HistoryFile:
 
     async def look_through(self) -> None:
         """Where the last run was killed, look through the whole file beside its writing; `write` tells of damage."""
-        if self.unclean:
-            path = self.path
-            self._found = await anyio.to_thread.run_sync(lambda: _look_through(path), abandon_on_cancel=True)
+        if not self.unclean:
+            return
+        uri = f"{self.path.absolute().as_uri()}?mode=ro"
+        looking = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        done = False
+        try:
+            with anyio.move_on_after(_LOOK_S):
+                self._found = await anyio.to_thread.run_sync(find_damage, looking, abandon_on_cancel=True)
+                done = True
+        finally:
+            if not done:  # else its thread would hold up the end of the process
+                looking.interrupt()
 
-    @_on_disk
     async def write(self, inserts: Inserts) -> int:
         """Insert everything in one transaction; return how many rows the schema refused.
 
@@ -235,11 +243,3 @@ class HistoryFile:
     def _set_aside(self, opening: Opening) -> None:
         self._aside = set_aside(self.path, opening.stamp)
         self._damaged, self._found = 0, ""
-
-
-def _look_through(path: Path) -> str:
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return find_damage(connection, _LOOK_S)
-    except sqlite3.Error as error:
-        return str(error) if is_damage(error) else ""

@@ -15,10 +15,12 @@ from aiohttp import web
 from daemon.access.gate import Gate
 from daemon.access.names import Names
 from daemon.config.configuration import Configuration
+from daemon.doors.guard.policy import DoorPolicy
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.faces.front import Front
 from daemon.in_force import InForce
+from daemon.metrics import Metrics
 from state.history.rows import RequestRow
 from tests.rigs.bodies import STREAM
 from tests.rigs.process import Daemon
@@ -93,7 +95,7 @@ def test_a_mistake_is_answered_in_the_dialects_shape_and_logged_with_its_traceba
         face = _MistakenFace()
         gate = Gate(InForce(Configuration(providers={}, workloads={})), Names(anyio.current_time))
         front = Front(gate, face, face, face, anyio.Event())  # type: ignore[arg-type]
-        servers = Servers(listeners, front, 1000)
+        servers = Servers(listeners, front, DoorPolicy(max_body=1000), Metrics("test"))
         await servers.open()
         try:
             await _each_path(daemon)

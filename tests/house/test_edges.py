@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tests.rigs.product import Source, dotted, imported, sources
 
 KNOWS_ASYNCIO = {
+    "daemon/doors/line.py": "a Protocol: a silent connection costs no task",
     "probes/wire/dialing.py": "create_connection: happy eyeballs and TLS come with it, anyio's streams cost too much",
     "probes/wire/pool.py": "the loop's call_later, to close idle connections without a task each",
     "probes/wire/protocol.py": "a Protocol: bytes come by callback, without a task and a queue per connection",
@@ -31,6 +32,7 @@ USES_A_THREAD = {
     "daemon/control/eventing.py": "events are read from the history, which is on a disk",
     "daemon/control/explaining.py": "a request's story is read from the history, which is on a disk",
     "daemon/control/reviewing.py": "whether an answer waits for a verdict is read from the history, which is on a disk",
+    "daemon/doors/request.py": "a megabyte may unpack to sixteen, and would hold the loop for 50 ms",
     "daemon/degraded/answers.py": "kept answers are in a file, and a disk may be slow",
     "daemon/control/face.py": "an operator's SQL reads the file for up to its time limit, beside the loop",
     "daemon/ending.py": "no thread is made: those that a dead disk holds must not hold up the end of the process",

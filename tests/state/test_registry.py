@@ -247,7 +247,7 @@ def test_changes_of_standing_are_logged_in_the_contracts_words() -> None:
         assert 9 <= cooldown <= 11
         assert event == {
             "event": "standing_changed",
-            "log_level": "info",
+            "log_level": "warning",
             "target": TARGET,
             "before": "unproven",
             "after": "cooling",

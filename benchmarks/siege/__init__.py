@@ -1,0 +1,1 @@
+"""Whether the daemon keeps serving others while it is attacked: `make siege`."""
