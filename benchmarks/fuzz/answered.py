@@ -13,6 +13,8 @@ __all__ = ["Answer", "answers_in", "insist_on_shape"]
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) [\x20-\x7e\x80-\xff]*\r\n")
 _HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\x20-\x7e\t\x80-\xff]*)\r\n")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]+)\r\n")
+_UNREAD: Final = frozenset({"malformed_request", "headers_too_large"})
+"""Whose path nobody could read is answered in the shape that both dialects know."""
 _OLD: Final = b"HTTP/1.0 "
 _BODILESS: Final = frozenset({204, 304})
 
@@ -96,6 +98,8 @@ def insist_on_shape(answer: Answer, path: str) -> str:
             raise Broken(f"{answer.status} in plain text: {answer.body[:80]!r}")
         return "plain"
     told = _object(answer.body)
+    if isinstance(error := told.get("error"), dict) and error.get("code") in _UNREAD:
+        return _client_error(told)
     if path.startswith("/fairlead/") or answer.headers.get("content-type") == "application/problem+json":
         return _problem(answer, told)
     return _client_error(told)

@@ -151,9 +151,13 @@ def _columns() -> tuple[tuple[str, str], ...]:
 
 
 def _seeds() -> list[bytes]:
-    plain: list[dict[str, object]] = [{"loose": loose, "edits": [], "flips": [], "version": 4} for loose in (False, True)]
+    plain: list[dict[str, object]] = [
+        {"loose": loose, "edits": [], "flips": [], "version": 4} for loose in (False, True)
+    ]
     edits = [{"loose": True, "edits": [[*column, "x"]], "flips": [], "version": 4} for column in _columns()]
-    older: list[dict[str, object]] = [{"loose": False, "edits": [], "flips": [], "version": version} for version in (0, 1, 2, 3, 9)]
+    older: list[dict[str, object]] = [
+        {"loose": False, "edits": [], "flips": [], "version": version} for version in (0, 1, 2, 3, 9)
+    ]
     return [json.dumps(each).encode() for each in (*plain, *edits, *older)]
 
 

@@ -8,7 +8,7 @@ from socket import socket as Socket  # noqa: N812 - a class by a class's name
 from typing import Any, cast
 
 import anyio
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from daemon.doors.connection import CLIENTS_OWN, Connection, Mishap, malformed
 from daemon.doors.guard.answers import response_of
@@ -112,6 +112,8 @@ class Servers:
             if problem is not None:
                 cast("Connection", request.protocol).stop_reading()
                 self.keeper.count(Reason.MALFORMED)
+                if message.version < HttpVersion10:  # which has no status line to answer with
+                    request._version = HttpVersion10  # noqa: SLF001 - the server answers in the version that it was asked in
                 return response_of(malformed(problem))
             if message.upgrade:  # which is never granted; what follows might be meant for another protocol
                 cast("Connection", request.protocol).end_after_this()
