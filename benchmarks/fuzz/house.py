@@ -170,8 +170,11 @@ class House:
         return self._told(self.socket, method, path, body)
 
     def renewed(self) -> None:
-        """Put providers of new names in force: no pause and no standing of the old ones holds."""
-        self.generation += 1
+        """Put providers of other names in force: no pause and no standing of the ones before holds.
+
+        There are two sets of names, in turn: those that have gone are forgotten, but for their metrics.
+        """
+        self.generation = 1 - self.generation
         self._write_configuration()
         answer = self.ask("POST", "/fairlead/v1/reload")
         if not answer.get("ok"):
