@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo test lint format soak kill budget replay story bench-quick prices hooks clean help
+.PHONY: demo test lint format soak kill budget replay story fuzz bench-quick prices hooks clean help
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -50,6 +50,9 @@ replay: $(DEV)  ## 100,000 random choices, recorded and made again: each must co
 
 story: $(DEV)  ## two minutes of outage, brownout and rate limit: is routing as good as the simulator says
 	$(BIN)/python -m benchmarks.story
+
+fuzz: $(DEV)  ## 200,000 foreign inputs to every parser and both sockets; what breaks one is kept in fuzz-findings/
+	$(BIN)/python -m benchmarks.fuzz
 
 bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy; needs a C compiler
 	$(BIN)/python -m benchmarks.quick
