@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.fuzz.report import told
+from benchmarks.fuzz.report import headed, row, told
 from benchmarks.fuzz.runs import INPUTS, replayed, run, runs
 
 __all__ = ["main"]
@@ -31,8 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     print(f"fuzz: {options.inputs} inputs, seed {options.seed}", flush=True)
     wanted = [each for each in runs(options.inputs, options.seed) if not options.only or options.only in each.names]
+    headed()
+    tallies = []
     with multiprocessing.get_context("spawn").Pool(options.workers, maxtasksperchild=1) as pool:
-        tallies = [tally for found in pool.imap(run, wanted, chunksize=1) for tally in found]
+        for found in pool.imap_unordered(run, wanted, chunksize=1):
+            tallies += found
+            for tally in found:
+                row(tally)
     return told(tallies, options.findings, time.monotonic() - began)
 
 

@@ -7,23 +7,26 @@ from pathlib import Path
 
 from benchmarks.fuzz.surface import Tally
 
-__all__ = ["told"]
+__all__ = ["headed", "row", "told"]
 
 
-def told(tallies: list[Tally], folder: Path, took_s: float) -> int:
-    """Print what was found, write its inputs to `folder`, and return the exit code."""
+def headed() -> None:
+    """Print the head of the table."""
     print(
         f"{'surface':<20}{'inputs':>8}{'outcomes':>9}{'lines':>7}{'slowest':>10}{'MB at 20/60/100 %':>21}"
         f"{'findings':>9}"
     )
-    for tally in tallies:
-        memory = "/".join(f"{each:.0f}" for each in tally.memory_mb)
-        slowest = f"{tally.slowest_s * 1e3:.0f} ms"
-        lines = str(tally.lines or "")
-        print(
-            f"{tally.name:<20}{tally.inputs:>8}{len(tally.outcomes):>9}{lines:>7}{slowest:>10}{memory:>21}"
-            f"{len(tally.findings):>9}{tally.took_s:>7.0f} s"
-        )
+
+
+def row(tally: Tally) -> None:
+    """Print what a run over one surface came to."""
+    memory = "/".join(f"{each:.0f}" for each in tally.memory_mb)
+    counts = f"{tally.inputs:>8}{len(tally.outcomes):>9}{tally.lines or '':>7}{tally.slowest_s * 1e3:>7.0f} ms"
+    print(f"{tally.name:<20}{counts}{memory:>21}{len(tally.findings):>9}{tally.took_s:>7.0f} s", flush=True)
+
+
+def told(tallies: list[Tally], folder: Path, took_s: float) -> int:
+    """Print the sum and each finding, write their inputs to `folder`, and return the exit code."""
     inputs, found = sum(tally.inputs for tally in tallies), sum(len(tally.findings) for tally in tallies)
     print(f"{inputs} inputs in {took_s:.0f} s, {found} findings")
     for tally in tallies:
