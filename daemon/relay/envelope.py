@@ -14,6 +14,9 @@ __all__ = ["Envelope", "EnvelopeProblem", "read_envelope", "with_model", "with_u
 
 _KEY = b'"model"'
 _ESCAPE = b"\\u"
+_HINT = b"\\u006"
+_SPELLED = re.compile(rb'"(?:m|\\u006[dD])(?:o|\\u006[fF])(?:d|\\u0064)(?:e|\\u0065)(?:l|\\u006[cC])"(?=\s*:)')
+"""The key in each of its spellings: all their escapes begin with the hint."""
 _KEY_AND_VALUE = re.compile(rb'"model"\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")')
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(rb"\s*:\s*")
@@ -88,6 +91,8 @@ def with_model(body: bytes, model: str) -> bytes:
     `body` has passed `read_envelope`. Only where the key is spelled with escapes is the body encoded anew.
     """
     value = msgspec.json.encode(model)
+    if _HINT in body and any(key != _KEY for key in _SPELLED.findall(body)):
+        return _encoded_anew(body, model)
     spans = _sole_span(body) or _top_level_spans(body)
     if not spans:
         return _encoded_anew(body, model)

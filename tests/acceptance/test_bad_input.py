@@ -82,11 +82,12 @@ def test_a_body_that_is_not_coded_as_it_says_is_told_so_on_both_faces(daemon: Da
     assert "Traceback" not in daemon.log.read_text()
 
 
-def test_a_request_without_a_version_is_answered_in_one_that_has_a_status_line(daemon: Daemon) -> None:
+@pytest.mark.parametrize("line", [b"GET /healthz", b"CONNECT "])
+def test_a_request_without_a_version_is_answered_in_one_that_has_a_status_line(daemon: Daemon, line: bytes) -> None:
     """Law: whatever is asked in, the answer can be parsed."""
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(daemon.socket))
-        client.sendall(b"GET /healthz\r\nhost: x\r\n\r\n")
+        client.sendall(line + b"\r\nhost: x\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.0 400 ")
 
 

@@ -37,6 +37,8 @@ def test_only_the_models_value_changes(rest: dict[str, object], old: str, new: s
         (b'{ "t" : 1e2, "model" :\n "a" }', b'{ "t" : 1e2, "model" :\n "b" }'),
         (b'{"m":[{"c":"\\"model\\": \\"x\\""}],"model":"a"}', b'{"m":[{"c":"\\"model\\": \\"x\\""}],"model":"b"}'),
         (b'{"tools":[{"model":"inner"}],"model":"a"}', b'{"tools":[{"model":"inner"}],"model":"b"}'),
+        (b'{"mod\\u0065l":"a","x":{"model":"c"}}', b'{"model":"b","x":{"model":"c"}}'),
+        (b'{"model":"a","\\u006Dodel":"c"}', b'{"model":"b"}'),
         (b'{"model":"a","model":"a"}', b'{"model":"b","model":"b"}'),
         (b'{"x":"model","model":"a"}', b'{"x":"model","model":"b"}'),
     ],
