@@ -75,7 +75,12 @@ def _about(surface: Call, body: bytes) -> tuple[Hashable, ...]:
     continued = continued_body(surface, body, "So ")
     if continued is not None and isinstance(read_envelope(continued), EnvelopeProblem):
         raise Broken("a continued body that cannot be read")
-    return (str(classify(asked).tier), tuple(sorted(needs.features)), key is None, continued is None)
+    return (
+        str(classify(asked).tier),
+        tuple(sorted(name[:12] for name in needs.features)[:4]),
+        key is None,
+        continued is None,
+    )
 
 
 def _overread(surface: Call, body: bytes) -> None:

@@ -11,6 +11,7 @@ from benchmarks.fuzz.surface import Mutate
 __all__ = ["Corpus"]
 
 _MOST: Final = 600
+_LONGEST: Final = 16 * 1024
 _NEWER: Final = 0.3
 """How often what was kept late is preferred."""
 
@@ -39,7 +40,9 @@ class Corpus:
         return self._kept[place]
 
     def keep(self, data: bytes) -> None:
-        """Mutate `data` further from now on."""
+        """Mutate `data` further from now on, unless it is so long that keeping many of them would look like a leak."""
+        if len(data) > _LONGEST:
+            return
         if len(self._kept) < _MOST:
             self._kept.append(data)
         else:

@@ -66,7 +66,7 @@ def run(part: Run) -> list[Tally]:
 
 
 def _insist_on_flat(tally: Tally, slack_mb: float) -> None:
-    if len(tally.memory_mb) == 3 and tally.memory_mb[2] - tally.memory_mb[0] > slack_mb:
+    if len(tally.memory_mb) == 3 and tally.memory_mb[2] - tally.memory_mb[1] > slack_mb:
         tally.found(f"leak: {tally.memory_mb} MB at 20, 60 and 100 %", b"")
 
 

@@ -113,9 +113,13 @@ def with_usage(body: bytes) -> bytes | None:
     if _OPTIONS not in body and _ESCAPE not in body:
         return _with_first(body, _OPTIONS + b":" + _WISH)
     try:
-        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return _with_wish(body)
     except UnicodeDecodeError:  # in a name that nobody had to read so far
         return None
+
+
+def _with_wish(body: bytes) -> bytes | None:
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     options = bytes(members.get("stream_options", msgspec.Raw(_NULL)))
     if options == _NULL:
         return _with_member(body, _OPTIONS, _WISH)

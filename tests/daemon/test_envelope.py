@@ -134,8 +134,9 @@ def test_a_name_spelled_with_escapes_in_a_body_that_is_no_text_is_a_problem_at_o
     assert "not valid JSON" in problem.message
 
 
-def test_usage_is_not_asked_for_in_a_body_whose_names_cannot_be_read() -> None:
+@pytest.mark.parametrize("unread", [b'"stream_options":{},"\xff":1', b'"stream_options":{"\xff":1}'])
+def test_usage_is_not_asked_for_in_a_body_whose_names_cannot_be_read(unread: bytes) -> None:
     """Law: it is passed on as it is, for its provider to judge."""
-    body = b'{"model":"m","stream":true,"stream_options":{},"\xff":1}'
+    body = b'{"model":"m","stream":true,' + unread + b"}"
     assert isinstance(read_envelope(body), Envelope)
     assert with_usage(body) is None
