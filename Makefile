@@ -3,12 +3,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: demo test test-package lint format soak kill budget replay story bench-quick prices man
+.PHONY: demo test test-package lint format soak kill budget replay story siege fuzz bench-quick prices man
 .PHONY: install uninstall purge wheels deb hooks clean help
-=======
-.PHONY: demo test lint format soak kill budget replay story siege bench-quick prices hooks clean help
->>>>>>> siege
 
 # Override with `make PYTHON=/path/to/python3.12 …`.
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -66,6 +62,9 @@ story: $(DEV)  ## two minutes of outage, brownout and rate limit: is routing as 
 
 siege: $(DEV)  ## fifteen attacks on a daemon, and what its other clients notice of them
 	$(BIN)/python -m benchmarks.siege
+
+fuzz: $(DEV)  ## 200,000 foreign inputs to every parser and both sockets; what breaks one is kept in fuzz-findings/
+	$(BIN)/python -m benchmarks.fuzz
 
 bench-quick: $(DEV)  ## what a request and a streamed chunk cost, beside haproxy; needs a C compiler
 	$(BIN)/python -m benchmarks.quick

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -11,7 +12,8 @@ LONGEST_DRAIN_S: Final = 3652.5 * 86_400
 """Ten years: a longer drain is a slip of the key, or is meant to last until it is resumed."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_PART = re.compile(r"(\d++(?:\.\d++)?+)(ms|s|m|h|d)")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})++")
 
 
 class Seconds(float):
@@ -25,11 +27,13 @@ def parse_duration(text: str) -> Seconds:
 
     Raises ValueError on anything else, also on a bare number: a unit is never guessed.
     """
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    if not _WHOLE.fullmatch(text):
         message = f"{text!r} is not a duration; write a number and a unit, such as 250ms, 30s, 10m, 1h30m or 7d"
         raise ValueError(message)
-    return Seconds(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    seconds = Seconds(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+    if not math.isfinite(seconds):
+        raise ValueError("a duration with so many digits has no end; write a number and a unit, such as 30s or 7d")
+    return seconds
 
 
 def spell_duration(seconds: float) -> str:

@@ -54,6 +54,8 @@ def read_files(files: tuple[Path, ...]) -> Document:
             problems.append(f"{file}: is nested too deeply")
         except tomllib.TOMLDecodeError as error:
             problems.append(_syntax(file, text, error))
+        except ValueError:  # Python's own bound on the digits of a number
+            problems.append(f"{file}: holds a number with too many digits")
         else:
             merged = laid_over(merged, table)
             places.append((file, locate(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -46,6 +47,8 @@ _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
     "limits": {},
 }
 """What takes the place of a required key that is missing or wrong, so that the rest of its table is checked too."""
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+"""What would break a problem's line, or upset a terminal, where a file's own words are repeated in it."""
 _Notes = list[tuple[KeyPath, str]]
 
 
@@ -258,4 +261,4 @@ def _workload(name: str, settings: WorkloadSettings) -> Workload:
 
 def _lines(document: Document, notes: _Notes) -> tuple[str, ...]:
     placed = sorted((*document.place(path), text) for path, text in dict.fromkeys(notes))
-    return tuple(f"{place}: {text}" for _, _, place, text in placed)
+    return tuple(f"{place}: {_UNPRINTABLE.sub(' ', text)}" for _, _, place, text in placed)

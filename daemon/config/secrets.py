@@ -63,8 +63,8 @@ def _from_file(path: Path) -> tuple[Secret, str | None]:
     try:
         value = path.read_text().strip()
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+    except (OSError, ValueError) as error:  # a NUL in its name, or no text in it
+        reason = error.strerror if isinstance(error, OSError) else "it is not text, or its name is none"
         raise SecretProblem(f"refers to the file {path}, which cannot be read: {reason}") from error
     if not value:
         raise SecretProblem(f"refers to the file {path}, which is empty")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import anyio
 import msgspec
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 
 from daemon.access.visitors import VISITOR
 from daemon.alerts.alarm import Alarm
@@ -207,6 +207,8 @@ async def json_body(request: web.BaseRequest, shape: type[T]) -> T:
         return msgspec.json.decode(await request.read() or b"{}", type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, web.HTTPRequestEntityTooLarge) as error:
         raise problem(RefusalKind.INVALID_REQUEST, f"The request's body does not fit: {error}.") from error
+    except (web.RequestPayloadError, ClientPayloadError) as error:
+        raise problem(RefusalKind.INVALID_BODY, f"The request's body cannot be read: {error}.") from error
 
 
 async def _answered(reply: Reply[T]) -> T:

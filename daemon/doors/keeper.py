@@ -29,13 +29,9 @@ _LINGER_S: Final = 5.0
 _APPETITE: Final = 16 * 2**20
 """How much of what nobody wants is read between two sweeps, from all together: some 5 ms of work."""
 _SAY_EVERY_S: Final = 10.0
-<<<<<<< HEAD
 _QUIET_S: Final = 0.25
 """How long a kept connection is idle before it is closed at the end: a client may be sending its next request on it."""
-_HURRY_S: Final = Seconds(5)
-=======
 _HURRY_S: Final = Seconds(2)
->>>>>>> siege
 """What a body may lag behind once the daemon ends."""
 
 

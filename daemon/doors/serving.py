@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import anyio
 from aiohttp import HttpVersion11, web
+from yarl import URL
 
 from daemon.doors.connection import CLIENTS_OWN, Connection, Mishap, malformed
 from daemon.doors.guard.answers import response_of
@@ -123,5 +124,8 @@ class Servers:
     def _request(self, *parts: Any) -> web.BaseRequest:
         """Make a request as the server would; the parts are the server's affair."""
         make: Any = Request
-        request: Request = make(*parts, parts[-1].get_loop(), client_max_size=self.keeper.policy.max_body)
+        message, *others = parts
+        if message.path is None:  # `CONNECT` alone, which the server itself would stumble over, and never answer
+            message = message._replace(path="", url=URL("/"))
+        request: Request = make(message, *others, parts[-1].get_loop(), client_max_size=self.keeper.policy.max_body)
         return request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 
@@ -77,7 +78,8 @@ class ClientFace:
         if (request.content_length or 0) > most:
             return _too_large(most)
         if request.headers.get("expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            with contextlib.suppress(ConnectionError, ClientConnectionResetError):  # who has left sends no body either
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             return await request.read()
         except web.HTTPRequestEntityTooLarge:

@@ -33,5 +33,6 @@ def said_by_sdk(headers: Mapping[str, str]) -> SaidBySdk:
 
 
 def _seconds(text: str | None) -> float:
-    number = float(text) if text and _SECONDS.fullmatch(text.strip()) else 0.0
+    said = (text or "").strip(" \t")
+    number = float(said) if _SECONDS.fullmatch(said) else 0.0
     return number if number > 0.0 else math.inf

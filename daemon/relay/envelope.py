@@ -13,6 +13,10 @@ import msgspec
 __all__ = ["Envelope", "EnvelopeProblem", "read_envelope", "with_model", "with_usage"]
 
 _KEY = b'"model"'
+_ESCAPE = b"\\u"
+_HINT = b"\\u006"
+_SPELLED = re.compile(rb'"(?:m|\\u006[dD])(?:o|\\u006[fF])(?:d|\\u0064)(?:e|\\u0065)(?:l|\\u006[cC])"(?=\s*:)')
+"""The key in each of its spellings: all their escapes begin with the hint."""
 _KEY_AND_VALUE = re.compile(rb'"model"\s*:\s*("[^"\\]*+(?:\\.[^"\\]*+)*+")')
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(rb"\s*:\s*")
@@ -70,6 +74,8 @@ def _number(said: msgspec.Raw) -> int | None:
 def read_envelope(body: bytes) -> Envelope | EnvelopeProblem:
     """Return what routing needs of `body`, or what is wrong with it."""
     try:
+        if _ESCAPE in body and not body.isascii():
+            body.decode()  # to find a name that is spelled with escapes, all of them are read: not only here
         return _DECODER.decode(body)
     except msgspec.ValidationError as problem:
         return EnvelopeProblem(f"The request's JSON does not fit: {problem}.")
@@ -85,6 +91,8 @@ def with_model(body: bytes, model: str) -> bytes:
     `body` has passed `read_envelope`. Only where the key is spelled with escapes is the body encoded anew.
     """
     value = msgspec.json.encode(model)
+    if _HINT in body and any(key != _KEY for key in _SPELLED.findall(body)):
+        return _encoded_anew(body, model)
     spans = _sole_span(body) or _top_level_spans(body)
     if not spans:
         return _encoded_anew(body, model)
@@ -102,8 +110,15 @@ def with_usage(body: bytes) -> bytes | None:
 
     `body` has passed `read_envelope`. None where it has that wish already, or one that cannot be read.
     """
-    if _OPTIONS not in body and b"\\u" not in body:
+    if _OPTIONS not in body and _ESCAPE not in body:
         return _with_first(body, _OPTIONS + b":" + _WISH)
+    try:
+        return _with_wish(body)
+    except UnicodeDecodeError:  # in a name that nobody had to read so far
+        return None
+
+
+def _with_wish(body: bytes) -> bytes | None:
     members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     options = bytes(members.get("stream_options", msgspec.Raw(_NULL)))
     if options == _NULL:

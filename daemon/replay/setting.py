@@ -72,7 +72,7 @@ def unpacked(packed: bytes) -> Setting:
     """Return a recorded setting. Raises SettingUnreadable where these bytes are none that this version can read."""
     try:
         return _UNPACK(zlib.decompress(packed))
-    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError) as error:
         raise SettingUnreadable(f"{type(error).__name__}: {error}") from error
 
 

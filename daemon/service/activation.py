@@ -20,6 +20,8 @@ __all__ = ["NOTHING_PASSED", "Inherited", "inherited"]
 
 _FIRST = 3
 """`SD_LISTEN_FDS_START`."""
+_MOST_DIGITS: Final = 4
+"""No unit has ten thousand sockets."""
 _API: Final = "api"
 _HTTP: Final = "http"
 _FAMILIES: Final = {_API: (socket.AF_UNIX,), _HTTP: (socket.AF_INET, socket.AF_INET6)}
@@ -46,7 +48,7 @@ def inherited(environ: Mapping[str, str]) -> Inherited:
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return NOTHING_PASSED
     count = environ.get("LISTEN_FDS", "")
-    if not (count.isascii() and count.isdecimal()):
+    if not (count.isascii() and count.isdecimal() and len(count) <= _MOST_DIGITS):
         raise ListenError(f"$LISTEN_FDS is {count!r}, not a number of sockets; it is systemd's to set.")
     named = environ.get("LISTEN_FDNAMES")
     names = [_UNNAMED] * int(count) if named is None else named.split(":")
@@ -54,9 +56,14 @@ def inherited(environ: Mapping[str, str]) -> Inherited:
         raise ListenError(f"$LISTEN_FDNAMES names {len(names)} sockets where $LISTEN_FDS counts {count}.")
     unix: list[socket.socket] = []
     tcp: list[socket.socket] = []
-    for descriptor, name in enumerate(names, _FIRST):
-        listener = _taken(descriptor, name)
-        (unix if listener.family == socket.AF_UNIX else tcp).append(listener)
+    try:
+        for descriptor, name in enumerate(names, _FIRST):
+            listener = _taken(descriptor, name)
+            (unix if listener.family == socket.AF_UNIX else tcp).append(listener)
+    except ListenError:
+        for listener in (*unix, *tcp):
+            listener.close()
+        raise
     return Inherited(tuple(unix), tuple(tcp))
 
 

@@ -72,7 +72,7 @@ def _read(path: Path, which: str, value: str | int) -> Iterator[RecordedChoice]:
             while page := [RecordedChoice(*row) for row in connection.execute(sql, (value, last, newest))]:
                 yield from page
                 last = page[-1].id
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise HistoryError(f"{path} cannot be read: {error}") from error
 
 
@@ -80,6 +80,6 @@ def _row(path: Path, sql: str, *values: float) -> tuple[str | int | None, ...]:
     with closing(open_for_reading(path)) as connection:
         try:
             row: tuple[str | int | None, ...] = connection.execute(sql, values).fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise HistoryError(f"{path} cannot be read: {error}") from error
     return row

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from state.errors import HistoryError
+from state.history.foreign import when
 from state.history.inspection import open_for_reading
 
 __all__ = ["MOST_AT_ONCE", "Event", "Point", "events_after", "newest_point", "parse_point", "point_at"]
@@ -86,7 +87,7 @@ def events_after(path: Path, point: Point, limit: int = MOST_AT_ONCE) -> list[Ev
         ]
     events: list[Event] = []
     # Each table stays in the order of its ids, whatever its times say: a point must never skip a row.
-    for _, place, table, row in heapq.merge(*found, key=lambda each: each[0]):
+    for _, place, table, row in heapq.merge(*found, key=lambda each: when(each[0])):
         point = Point(*(row["id"] if each == place else seen for each, seen in enumerate(point)))
         events.append(Event(table, row, point))
     return events[:limit]
@@ -126,5 +127,5 @@ def _asked(connection: sqlite3.Connection, sql: str, parameters: tuple[int, ...]
     """Return the rows of a query: the one place where SQLite may fail."""
     try:
         return connection.execute(sql, parameters).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise HistoryError(f"the history cannot be read: {error}") from error

@@ -185,6 +185,8 @@ def _told(path: Path, limits: QueryLimits) -> Iterator[None]:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise HistoryError(_explanation(error, path, limits)) from error
+    except UnicodeDecodeError as error:  # what SQLite says of a damaged schema quotes its bytes
+        raise HistoryError(f"{path} is damaged; move it away, the daemon will make a new one") from error
 
 
 def _explanation(error: Exception, path: Path, limits: QueryLimits) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from state.errors import HistoryError
+from state.history.foreign import when
 from state.history.inspection import open_for_reading
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION
 
@@ -184,7 +185,7 @@ class Journeys:
             (RecordedProbe(*row) for row in probes),
             (RecordedOperation(*row) for row in operations),
             (RecordedAttempt(*row) for row in reports),
-            key=lambda one: one.at_ms,
+            key=lambda one: when(one.at_ms),
         )
 
     def drains(self, before_ms: int) -> list[RecordedOperation]:
@@ -252,5 +253,5 @@ class Journeys:
     def _all(self, sql: str, values: tuple[Any, ...] | list[str] = ()) -> list[tuple[Any, ...]]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise HistoryError(f"{self._path} cannot be read: {error}") from error

@@ -17,6 +17,7 @@ import msgspec
 
 from state.errors import HistoryError
 from state.faults import Fault
+from state.history.foreign import UNLIKE_OURS
 from state.history.inspection import open_for_reading
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION
 from state.latency.belief import Belief, read_belief
@@ -112,7 +113,7 @@ def recollect(path: Path, *, now: float, wall_now: float, policies: Mapping[Targ
         with closing(open_for_reading(path)) as connection:
             _insist_on_ours(connection, path)
             return _recollect(connection, _Clock(now, wall_now), policies)
-    except (sqlite3.Error, OSError, HistoryError, ValueError) as error:
+    except (sqlite3.Error, OSError, HistoryError, ValueError, *UNLIKE_OURS) as error:
         return Recollection(trouble=f"{path} could not be read: {error}")
 
 

@@ -12,6 +12,7 @@ import msgspec
 from state.errors import HistoryError
 from state.faults import Blame, Fault
 from state.history.charges import Charged
+from state.history.foreign import UNLIKE_OURS
 from state.history.inspection import open_for_reading
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION
 from state.history.rows import AttemptRow
@@ -90,7 +91,7 @@ def recollect_spending(path: Path, wall_now: float) -> Spending:
             if application != APPLICATION_ID or not _SINCE <= version <= SCHEMA_VERSION:
                 return Spending()
             return _recollect(connection, round((wall_now - KEPT_S) * 1000))
-    except (sqlite3.Error, OSError, HistoryError) as error:
+    except (sqlite3.Error, OSError, HistoryError, *UNLIKE_OURS) as error:
         return Spending(trouble=f"{path} could not be read: {error}")
 
 

@@ -47,7 +47,7 @@ def read_belief(text: str | bytes) -> Belief | None:
     """Return the belief that `as_json` wrote, None where it is none that this version can read."""
     try:
         belief = _DECODER.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return belief if _is_sound(belief.estimator) else None
 

@@ -74,6 +74,35 @@ def test_malformed_http_is_answered_and_reaches_no_log(daemon: Daemon) -> None:
     assert "Traceback" not in daemon.log.read_text()
 
 
+def test_a_body_that_is_not_coded_as_it_says_is_told_so_on_both_faces(daemon: Daemon) -> None:
+    """Law: whoever sends it reads why, in the shape of the face; it is no mistake of the daemon's."""
+    for coding in ("deflate", "gzip"):
+        answer = daemon.ask("POST", "/fairlead/v1/sql", b'{"query":"SELECT 1"}', {"content-encoding": coding})
+        assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert "Traceback" not in daemon.log.read_text()
+
+
+@pytest.mark.parametrize("line", [b"GET /healthz", b"CONNECT "])
+def test_a_request_without_a_version_is_answered_in_one_that_has_a_status_line(daemon: Daemon, line: bytes) -> None:
+    """Law: whatever is asked in, the answer can be parsed."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(daemon.socket))
+        client.sendall(line + b"\r\nhost: x\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.0 400 ")
+
+
+def test_a_client_that_leaves_before_it_is_told_to_go_on_is_no_mistake_of_ours(daemon: Daemon) -> None:
+    """Law: it reaches no log as one."""
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(daemon.socket))
+            client.sendall(
+                b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+            )
+    assert daemon.chat("chat").status == 200
+    assert "request_failed" not in daemon.log.read_text()
+
+
 def test_a_second_daemon_on_the_same_socket_is_refused(daemon: Daemon) -> None:
     """Law: the living keep their socket."""
     second = Daemon(daemon.folder, None, "--config", str(daemon.config))

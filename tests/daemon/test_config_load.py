@@ -312,3 +312,18 @@ def test_the_schema_knows_every_section_and_spells_durations_as_people_do() -> N
     assert json.loads(json.dumps(schema)) == schema
     assert set(schema["$defs"]["FileSettings"]["properties"]) >= {"daemon", "providers", "workloads", "health"}
     assert schema["$defs"]["Timeouts"]["properties"]["connect"]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"max_in_flight = {'9' * 5000}", "holds a number with too many digits"),
+        ('api_key = "${file:/tmp/\\u0000}"', "its name is none"),
+        ('api_key = "${cred:a\\nb}"', "refers to the credential a b"),
+    ],
+)
+def test_what_no_file_should_hold_is_one_line_like_every_other_problem(tmp_path: Path, line: str, told: str) -> None:
+    """Law: no text makes the loading fail otherwise, and none breaks a problem's line."""
+    (problem,) = _problems(tmp_path, _BASE.replace("[workloads", f"{line}\n[workloads"))
+    assert told in problem
+    assert "\n" not in problem

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.relay.envelope import Envelope, EnvelopeProblem, read_envelope, with_model
+from daemon.relay.envelope import Envelope, EnvelopeProblem, read_envelope, with_model, with_usage
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(),
@@ -37,6 +37,8 @@ def test_only_the_models_value_changes(rest: dict[str, object], old: str, new: s
         (b'{ "t" : 1e2, "model" :\n "a" }', b'{ "t" : 1e2, "model" :\n "b" }'),
         (b'{"m":[{"c":"\\"model\\": \\"x\\""}],"model":"a"}', b'{"m":[{"c":"\\"model\\": \\"x\\""}],"model":"b"}'),
         (b'{"tools":[{"model":"inner"}],"model":"a"}', b'{"tools":[{"model":"inner"}],"model":"b"}'),
+        (b'{"mod\\u0065l":"a","x":{"model":"c"}}', b'{"model":"b","x":{"model":"c"}}'),
+        (b'{"model":"a","\\u006Dodel":"c"}', b'{"model":"b"}'),
         (b'{"model":"a","model":"a"}', b'{"model":"b","model":"b"}'),
         (b'{"x":"model","model":"a"}', b'{"x":"model","model":"b"}'),
     ],
@@ -123,3 +125,18 @@ def test_how_much_an_answer_may_have_is_the_most_that_is_said(members: bytes, li
     envelope = read_envelope(b'{"model":"m"' + members + b"}")
     assert isinstance(envelope, Envelope)
     assert (envelope.limit, envelope.answers) == (limit, answers)
+
+
+def test_a_name_spelled_with_escapes_in_a_body_that_is_no_text_is_a_problem_at_once() -> None:
+    """Law: what must be read as a whole later on is not let in half read."""
+    problem = read_envelope(b'{"mod\\u0065l":"m","\xed\xa0\x80":1}')
+    assert isinstance(problem, EnvelopeProblem)
+    assert "not valid JSON" in problem.message
+
+
+@pytest.mark.parametrize("unread", [b'"stream_options":{},"\xff":1', b'"stream_options":{"\xff":1}'])
+def test_usage_is_not_asked_for_in_a_body_whose_names_cannot_be_read(unread: bytes) -> None:
+    """Law: it is passed on as it is, for its provider to judge."""
+    body = b'{"model":"m","stream":true,' + unread + b"}"
+    assert isinstance(read_envelope(body), Envelope)
+    assert with_usage(body) is None

@@ -73,7 +73,9 @@ def test_a_target_is_slow_by_its_own_measure(waited: float, expected: float, slo
     assert not is_slow(waited, None)
 
 
-@pytest.mark.parametrize("garbage", ["NOT_GIVEN", "-1", "nan", "inf", "1e9", "", "1,5", "0", "9" * 40])
+@pytest.mark.parametrize(
+    "garbage", ["NOT_GIVEN", "-1", "nan", "inf", "1e9", "", "1,5", "0", "9" * 40, "\x1d600", "600\x1f"]
+)
 def test_what_sdks_send_is_never_parsed_blindly(garbage: str) -> None:
     """Some versions send words in place of numbers."""
     names = ("x-stainless-read-timeout", "x-stainless-timeout", "x-stainless-retry-count")

@@ -82,7 +82,7 @@ def test_what_no_file_could_keep_leaves_the_choice_without_a_setting(more: dict[
     assert setting_of(replace(_QUERY, **more), _ROUTES, _snapshot(), Load({}, {}), 0.0).packed() is None
 
 
-@pytest.mark.parametrize("packed", [b"", b"x\x9cnonsense", unpacked.__name__.encode()])
+@pytest.mark.parametrize("packed", [b"", "text", 1.5, b"x\x9cnonsense", unpacked.__name__.encode()])
 def test_bytes_that_are_no_setting_are_refused(packed: bytes) -> None:
     """Law: a damaged row is told as such."""
     with pytest.raises(SettingUnreadable):

@@ -135,3 +135,18 @@ def test_a_file_that_fails_after_it_was_opened_raises_what_can_be_told(
     monkeypatch.setattr(following, "open_for_reading", opened)
     with pytest.raises(HistoryError, match="cannot be read"):
         look(path)
+
+
+def test_a_row_whose_time_is_none_keeps_no_other_from_being_told(tmp_path: Path) -> None:
+    """Law: in a file of others it comes first."""
+    path = tmp_path / "history.sqlite"
+    _filled(path, _operation(10.0, "drain"), AlertRow(at=20.0, kind="k", workload=None, target=None, message="m"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') "
+            "WHERE name = 'alert'; PRAGMA writable_schema = RESET;"
+        )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alert SET at_ms = 'noon'")
+        connection.commit()
+    assert [event.kind for event in events_after(path, Point())] == ["alert", "operation"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -184,4 +185,23 @@ def test_a_history_that_someone_tampered_with_never_prevents_the_start(tmp_path:
         fill(connection, (cooling(UNIX - 5, UNIX + 20),))
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(sql)
+    recollect(path, now=NOW, wall_now=UNIX, policies=POLICIES)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("latency_ms", "'soon'"), ("first_byte_ms", "x'ff'"), ("at_ms", "9e18"), ("fault", "'hunger'"), ("status", "'x'")],
+)
+def test_rows_of_other_types_than_ours_never_prevent_the_start(tmp_path: Path, column: str, value: str) -> None:
+    """Whoever made the file or damaged it: STRICT vouches for the types of our own tables alone."""
+    path = tmp_path / "history.sqlite"
+    with closing(open_history(path)) as connection:
+        fill(connection, (attempt(UNIX - 5),))
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'attempt'")
+        connection.execute("PRAGMA writable_schema = RESET")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(f"UPDATE attempt SET {column} = {value}")  # noqa: S608 - a test's own
+        connection.commit()
     recollect(path, now=NOW, wall_now=UNIX, policies=POLICIES)
