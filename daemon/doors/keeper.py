@@ -31,6 +31,8 @@ _APPETITE: Final = 16 * 2**20
 _SAY_EVERY_S: Final = 10.0
 _QUIET_S: Final = 0.25
 """How long a kept connection is idle before it is closed at the end: a client may be sending its next request on it."""
+_UNREAD_S: Final = 1.0
+"""How long the end waits for clients of whom none reads on; a follower of events that does not would hold it up."""
 _HURRY_S: Final = Seconds(2)
 """What a body may lag behind once the daemon ends."""
 
@@ -134,13 +136,22 @@ class Doorkeeper:
         self.policy = msgspec.structs.replace(self.policy, body_timeout=body)
 
     async def quiet(self) -> None:
-        """Wait until nobody seems to be about to ask: closing a connection then fails no request."""
-        while self._somebody_may_ask():  # noqa: ASYNC110 - nobody tells of silence
+        """Wait until nobody seems about to ask, and nobody reads on: closing a connection then fails no request."""
+        unread: list[int] = []
+        since = self.clock()
+        while self._somebody_may_ask() or self._somebody_is_answered():
+            if (found := [guest.tend(self.clock()) for guest in self._roll.everyone()]) != unread:
+                unread, since = found, self.clock()
+            if self.clock() - since > _UNREAD_S:
+                return
             await anyio.sleep(_QUIET_S / 5)
 
     def _somebody_may_ask(self) -> bool:
         idle = (guest.idle_since for guest in self._roll.everyone())
-        return any(since is None or self.clock() - since < _QUIET_S for since in idle)
+        return any(since is not None and self.clock() - since < _QUIET_S for since in idle)
+
+    def _somebody_is_answered(self) -> bool:
+        return any(guest.idle_since is None for guest in self._roll.everyone())
 
     def close(self) -> None:
         """Be done with everybody who is still there."""

@@ -6,6 +6,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from state.faults import Fault
 from state.history.migrations import open_history
 from state.history.rows import ProbeRow
@@ -23,10 +25,11 @@ def test_a_stream_begins_with_the_id_to_go_on_from(tmp_path: Path) -> None:
         assert stream.readline().startswith(b"id: f")
 
 
-def test_a_since_beyond_all_time_shows_everything(tmp_path: Path) -> None:
-    """Law: no number of a client's makes the daemon fail."""
+@pytest.mark.parametrize(("digits", "status"), [(9, 200), (400, 400)])
+def test_no_since_makes_the_daemon_fail(tmp_path: Path, digits: int, status: int) -> None:
+    """Law: one beyond all time shows everything, and a number that has no end is the client's mistake."""
     with running(tmp_path, LAB) as daemon:
-        assert daemon.ask("GET", "/fairlead/v1/events?follow=0&since=" + "9" * 400 + "d").status == 200
+        assert daemon.ask("GET", f"/fairlead/v1/events?follow=0&since={'9' * digits}d").status == status
 
 
 def test_a_follower_that_does_not_read_holds_up_no_end(tmp_path: Path) -> None:

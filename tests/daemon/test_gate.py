@@ -19,10 +19,12 @@ from daemon.access.names import Kind, Names, numbered, system_name
 from daemon.access.roles import Access, Roles, Roster
 from daemon.access.visitors import VISITOR
 from daemon.config.configuration import Configuration
+from daemon.doors.guard.policy import DoorPolicy
 from daemon.doors.listening import Listeners
 from daemon.doors.serving import Servers
 from daemon.faces.front import Front
 from daemon.in_force import InForce
+from daemon.metrics import Metrics
 from tests.rigs.process import Answer, Daemon
 
 _NOBODY = Roster()
@@ -65,7 +67,7 @@ def _serving(folder: Path, access: Access, directory: _Directory, scene: Callabl
         face = _Face()
         gate = Gate(in_force, Names(anyio.current_time, directory.look_up))
         front = Front(gate, face, face, face, anyio.Event())  # type: ignore[arg-type]
-        servers = Servers(listeners, front, 1000)
+        servers = Servers(listeners, front, DoorPolicy(max_body=1000), Metrics("test"))
         await servers.open()
         try:
             await scene(Daemon(folder, None))
