@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.processes import BenchmarkError, Process, free_port, until
-from benchmarks.systems import FAIRLEAD
+from benchmarks.systems import AS_INSTALLED, FAIRLEAD
 
 __all__ = ["WORKLOAD", "Stage"]
 
@@ -105,7 +105,7 @@ class Stage:
             "--history",
             self.history,
         ]
-        command = [FAIRLEAD, "serve", "--config", self.folder / "fairlead.toml", *places]
+        command = [*AS_INSTALLED, "serve", "--config", self.folder / "fairlead.toml", *places]
         self._processes["daemon"] = Process(command, self.folder / "daemon.log")
         return until(self.daemon, self.socket, "/readyz")
 

@@ -12,10 +12,16 @@ from typing import NamedTuple
 
 from benchmarks.processes import BenchmarkError, Cores, Process, free_port, until
 
-__all__ = ["FAIRLEAD", "Fairlead", "fairlead", "haproxy", "haproxy_installed"]
+__all__ = ["AS_INSTALLED", "FAIRLEAD", "Fairlead", "fairlead", "haproxy", "haproxy_installed"]
 
 FAIRLEAD = Path(sys.executable).parent / "fairlead"
 """The command that the project's own environment installed."""
+AS_INSTALLED = (
+    sys.executable,
+    "-c",
+    "import sys; sys.modules['rich'] = None; from daemon.cli.main import main; sys.exit(main())",
+)
+"""The same without what only developers have: structlog imports rich where it finds it, which takes 3 MB."""
 
 _CONFIG = """\
 version = 1

@@ -127,6 +127,7 @@ class _Life:
         servers = Servers(self._listeners, assembly.front, raise_limit(configuration.daemon.doors), assembly.metrics)
         assembly.metrics.watch_connections(lambda: servers.keeper.connections)
         tasks.start_soon(servers.keeper.run)
+        gc.collect()
         gc.freeze()  # what is there now stays; a full collection would hold the loop for as long as it takes to pass it
         await servers.open()
         self._board.open(line)

@@ -137,21 +137,19 @@ class Doorkeeper:
 
     async def quiet(self) -> None:
         """Wait until nobody seems about to ask, and nobody reads on: closing a connection then fails no request."""
-        unread: list[int] = []
+        left: list[int] = []
         since = self.clock()
-        while self._somebody_may_ask() or self._somebody_is_answered():
-            if (found := [guest.tend(self.clock()) for guest in self._roll.everyone()]) != unread:
-                unread, since = found, self.clock()
+        while self._somebody_may_ask():
+            waiting = [guest.tend(self.clock()) for guest in self._roll.everyone() if guest.idle_since is None]
+            if waiting != left or not all(waiting):
+                left, since = waiting, self.clock()
             if self.clock() - since > _UNREAD_S:
                 return
             await anyio.sleep(_QUIET_S / 5)
 
     def _somebody_may_ask(self) -> bool:
         idle = (guest.idle_since for guest in self._roll.everyone())
-        return any(since is not None and self.clock() - since < _QUIET_S for since in idle)
-
-    def _somebody_is_answered(self) -> bool:
-        return any(guest.idle_since is None for guest in self._roll.everyone())
+        return any(since is None or self.clock() - since < _QUIET_S for since in idle)
 
     def close(self) -> None:
         """Be done with everybody who is still there."""

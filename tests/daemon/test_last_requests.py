@@ -55,8 +55,9 @@ class _Kept:
     peer = "somebody"
     parting_since: float | None = None
 
-    def __init__(self, idle_since: float | None) -> None:
+    def __init__(self, idle_since: float | None, unread: int = 0) -> None:
         self.idle_since = idle_since
+        self.unread = unread
 
     def displace(self) -> None: ...
 
@@ -65,7 +66,7 @@ class _Kept:
     def abort(self) -> None: ...
 
     def tend(self, _: float) -> int:
-        return 0
+        return self.unread
 
 
 class _Uncounted:
@@ -102,3 +103,8 @@ def test_connections_are_closed_when_each_has_been_idle_for_a_moment() -> None:
     assert _quiet_after(_Kept(-60), _Kept(-1)) == 0
     assert 0.25 <= _quiet_after(_Kept(-60), _Kept(0)) < 0.31
     assert 3.25 <= _quiet_after(_Kept(-60), _Kept(None)) < 3.31
+
+
+def test_who_reads_nothing_of_an_answer_is_waited_for_a_second() -> None:
+    """Law: a client that does not read cannot hold up the end, whatever else is idle."""
+    assert 1.0 <= _quiet_after(_Kept(-60), _Kept(None, unread=1000)) < 1.2

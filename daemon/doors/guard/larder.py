@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Final
 
 __all__ = ["Larder"]
@@ -40,7 +39,7 @@ class Larder:
         self._calm = self._calm + 1 if much_less else 0
         if self._calm >= _CALM_SWEEPS:
             self._highest, self._calm = self.held, 0
-            ctypes.CDLL(None).malloc_trim(0)
+            _trim()
 
     def give_back(self, peer: str, size: int) -> None:
         """Hold `size` bytes less for `peer`."""
@@ -50,3 +49,9 @@ class Larder:
             self._by_peer[peer] = left
         else:
             self._by_peer.pop(peer, None)
+
+
+def _trim() -> None:
+    import ctypes  # noqa: PLC0415 - 0.3 MB that only a siege needs
+
+    ctypes.CDLL(None).malloc_trim(0)
