@@ -88,7 +88,7 @@ def test_a_request_without_a_version_is_answered_in_one_that_has_a_status_line(d
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(daemon.socket))
         client.sendall(line + b"\r\nhost: x\r\n\r\n")
-        assert client.recv(1000).startswith(b"HTTP/1.0 400 ")
+        assert client.recv(1000).startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
 
 
 def test_a_client_that_leaves_before_it_is_told_to_go_on_is_no_mistake_of_ours(daemon: Daemon) -> None:
