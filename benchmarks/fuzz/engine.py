@@ -57,6 +57,7 @@ class Engine:
                 self._one(number, self._corpus.next())
                 if number in looks:
                     self.tally.memory_mb.append(resident_mb())
+                    self.tally.blocks.append(sys.getallocatedblocks())
         self.tally.lines = len(self._lines)
         self.tally.took_s = time.monotonic() - began
         return self.tally

@@ -64,6 +64,8 @@ class Tally(msgspec.Struct):
     slowest: bytes = b""
     memory_mb: list[float] = msgspec.field(default_factory=list)
     """Resident at 20, 60 and 100 % of the inputs."""
+    blocks: list[int] = msgspec.field(default_factory=list)
+    """Python's own, allocated at the same moments; none for another process."""
     findings: list[Finding] = msgspec.field(default_factory=list)
     took_s: float = 0.0
 
