@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from tests.conformance.asking import rows
-from tests.conformance.scenario import CHAT, STREAM, Scenario, until
+from tests.conformance.scenario import CHAT, STREAM, Actor, Scenario, until
 from tests.rigs.misbehaving import PARTS, SAID, Part, Tongue, good, speech, status_answer
 from tests.rigs.peers import Script, Send, chunk, head
 from tests.rigs.process import UnixConnection
@@ -22,14 +22,14 @@ HANG_UPS = 20
 REQUESTS = 40
 
 
-def _hang_ups(scene: Scenario, workload: str) -> None:
+def _hang_ups(scene: Scenario, workload: str, actor: Actor) -> None:
     """Have many clients leave while they wait."""
     with ExitStack() as leaving:
         for _ in range(HANG_UPS):
             connection = leaving.enter_context(closing(UnixConnection(scene.daemon.socket)))
             body = b'{"model": "%b", "messages": []}' % workload.encode()
             connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
-        until(lambda: scene.daemon.target(f"{workload}/m")["in_flight"] == HANG_UPS)
+        until(lambda: scene.daemon.target(actor.target)["in_flight"] == actor.calls == HANG_UPS)
     until(lambda: len(scene.requests(workload)) == HANG_UPS)
 
 
@@ -39,7 +39,7 @@ def test_clients_that_hang_up_are_neither_failures_nor_successes_of_the_provider
     actor = troupe.actor("hung-up", Tongue.OPENAI, [*waits, WELL], STRICT)
     workload = troupe.workload("hung-up", [actor, troupe.good(CHAT)])
     troupe.ask(CHAT, troupe.good(CHAT).target)  # of two that nobody knows, the one whose listing was quicker goes first
-    _hang_ups(troupe, workload)
+    _hang_ups(troupe, workload, actor)
     assert {row["outcome"] for row in troupe.requests(workload)} == {"cancelled"}
     after = troupe.daemon.target(actor.target)
     assert (after["standing"], after["samples"], after["success_ratio"]) == ("unproven", 0, None)

@@ -22,6 +22,35 @@ def _with(service: Service, name: str) -> Service:
     return service
 
 
+_PAGER = """#!/bin/sh
+exec cat > /var/lib/fairlead/paged
+"""
+_PAGED = (
+    LAB
+    + """
+[alerts]
+command = ["/usr/local/lib/fairlead/page"]
+"""
+)
+
+
+@pytest.mark.parametrize("example", [True, False])
+def test_a_command_is_started_where_an_example_names_it_and_nowhere_else(service: Service, example: bool) -> None:  # noqa: FBT001
+    """Law: the sandbox lets the daemon start nothing; the example is how alerts reach a program."""
+    service.configure(_PAGED)
+    service.box.write("/usr/local/lib/fairlead/page", _PAGER, 0o755)
+    if example:
+        _with(service, "commands")
+    service.start()
+    for provider in ("one", "two"):
+        service.simulate(provider, outage="drop")
+    assert service.chat().status >= 500
+    if example:
+        service.box.until(service.box.path("/var/lib/fairlead/paged").exists, "the alert")
+    else:
+        service.box.until(lambda: service.journal("FAIRLEAD_EVENT=alert_not_delivered"), "the refusal")
+
+
 @pytest.mark.parametrize("name", ["proxy", "local-models", "systemd-254", "systemd-257", "notify-reload"])
 def test_the_service_works_with_it(service: Service, name: str) -> None:
     """Law: an example can be copied as it is."""
