@@ -13,7 +13,7 @@ from daemon.cli.reading import insist_on_permission
 from state.errors import HistoryError
 from state.history.backups import copy_history
 from state.history.inspection import open_for_reading, told_plainly
-from state.history.places import size
+from state.history.places import may_be_replaced, size
 
 __all__ = ["configure", "run"]
 
@@ -47,6 +47,8 @@ def run(options: argparse.Namespace) -> Exit:
 def _insist_on_place(options: argparse.Namespace, path: Path, copy: Path) -> None:
     if copy.is_dir():
         raise VerbFailed(Exit.USAGE, f"{copy} is a folder; name the file that is to be made in it")
+    if not may_be_replaced(copy):
+        raise VerbFailed(Exit.USAGE, f"{copy} is a link, a device or a pipe, not a file; name another")
     if copy.exists() and copy.samefile(path):
         raise VerbFailed(Exit.USAGE, f"{copy} is the history itself")
     if copy.exists() and not options.force:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from daemon.cli.exits import Exit, VerbFailed
 from daemon.cli.history_formats import FORMATS, Format
@@ -23,8 +23,12 @@ from daemon.cli.reading import configure_reading
 from state.durations import LONGEST_DRAIN_S, parse_duration
 from state.errors import HistoryError
 from state.history.exporting import Asks, Export, query_export, table_export
+from state.history.places import may_be_replaced, new_file
 
 __all__ = ["configure", "run"]
+
+_MODE: Final = 0o666
+"""Of a new file, less the caller's umask."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -94,9 +98,11 @@ def _opened(output: str) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = Path(f"{output}.part")
+    if not may_be_replaced(Path(output)):
+        raise VerbFailed(Exit.USAGE, f"{output} is not a regular file; leave --output out for standard output")
+    part = Path(f"{output}.part{os.getpid()}")
     try:
-        with part.open("wb") as file:
+        with os.fdopen(new_file(part, _MODE), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

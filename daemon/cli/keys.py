@@ -70,6 +70,10 @@ def run(options: argparse.Namespace) -> Exit:
 
 def _readable(files: tuple[Path, ...]) -> KeyFiles:
     for file in files:
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise VerbFailed(
+                Exit.USAGE, f"{file}: is no regular file, so no key can be kept in it; name one (--config)"
+            )
         if file.exists() and not os.access(file, os.R_OK):
             raise VerbFailed(Exit.NOT_PERMITTED, f"{file}: may not be read by this user; ask root")
     return KeyFiles(files, os.environ)

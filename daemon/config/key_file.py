@@ -87,7 +87,7 @@ class KeyFiles:
     def _write(self, target: Path, text: str) -> None:
         """Put `text` in the file's place, whole or not at all."""
         before = self._problems(self._files)
-        real = target.resolve()
+        real = _file_behind(target)
         with _draft(real, text) as draft:
             swapped = tuple(draft if file == target else file for file in self._files)
             after = self._problems(swapped if draft in swapped else (*swapped, draft))
@@ -105,6 +105,14 @@ class KeyFiles:
         except ConfigError as error:
             return error.problems
         return ()
+
+
+def _file_behind(target: Path) -> Path:
+    """Return the file that `target` leads to, or would. Raises ConfigError of what is none and would be put away."""
+    real = target.resolve()
+    if real.exists() and not real.is_file():
+        raise ConfigError((f"{target}: is no regular file, so no key can be kept in it; name one (--config)",))
+    return real
 
 
 def _table_of(key: NewKey) -> str:

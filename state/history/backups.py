@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from state.errors import HistoryError
-from state.history.places import FILE_MODE, beside, sync_folder
+from state.history.places import FILE_MODE, beside, new_file, sync_folder
 
 __all__ = ["back_up", "copy_history", "prune_backups"]
 
 _PART: Final = ".part"
-"""What the name of a copy ends with until it is whole."""
+"""What the name of a copy ends with until it is whole, before the number of the process: two may copy at once."""
 _PAGES: Final = 2048
 """Copied at once, 8 MiB: so that an interrupt is heard."""
 _SPARE: Final = 1.05
@@ -56,9 +56,9 @@ def copy_history(source: sqlite3.Connection, copy: Path) -> None:
     Writers go on meanwhile. The copy needs no -wal and no -shm file, so that whoever may read it can open it.
     Raises sqlite3.Error and OSError.
     """
-    part = copy.with_name(f"{copy.name}{_PART}")
+    part = copy.with_name(f"{copy.name}{_PART}{os.getpid()}")
     try:
-        os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, FILE_MODE))
+        os.close(new_file(part, FILE_MODE))
         part.chmod(FILE_MODE)
         _copy(source, part)
         _sync(part)

@@ -17,6 +17,8 @@ __all__ = [
     "is_ours",
     "is_sqlite",
     "make_file",
+    "may_be_replaced",
+    "new_file",
     "set_aside",
     "size",
     "sync_folder",
@@ -33,6 +35,20 @@ _MAGIC: Final = b"SQLite format 3\0"
 _VERSION_AT: Final = slice(60, 64)
 _APPLICATION_AT: Final = slice(68, 72)
 """Where an SQLite file says of which version and whose it is: https://www.sqlite.org/fileformat2.html#the_database_header."""
+
+
+def new_file(path: Path, mode: int) -> int:
+    """Make `path` anew and return its descriptor; what a killed process left under that name goes.
+
+    Never does it write through a link that somebody else has laid there. Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, mode)
+
+
+def may_be_replaced(path: Path) -> bool:
+    """Return whether `path` is free or a regular file: a device, a pipe or a link would be gone."""
+    return not os.path.lexists(path) or (path.is_file() and not path.is_symlink())
 
 
 def make_file(path: Path) -> None:

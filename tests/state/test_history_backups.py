@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -79,7 +80,7 @@ def test_the_newest_copies_stay(third: Path, keep: int, left: list[str]) -> None
 def test_without_a_copy_the_schema_stays(third: Path) -> None:
     """There would be no way back: the trouble is told with what to do, and nothing has changed."""
     before = read(third, "SELECT name, sql FROM sqlite_schema")
-    third.with_name(f"history.sqlite.v3-{STAMP}.bak.part").mkdir()
+    third.with_name(f"history.sqlite.v3-{STAMP}.bak.part{os.getpid()}").mkdir()
     with pytest.raises(HistoryError, match=r"stays at schema 3, .*keep_backups = 0"):
         open_history(third, Opening(STAMP))
     assert read(third, "PRAGMA user_version") == [(3,)]
