@@ -31,6 +31,8 @@ from daemon.service.orders import Orders
 from daemon.service.status_line import RECALLING, Known, status_line
 from daemon.service.watchdog import Watchdog
 from daemon.simulation import Simulation, placed
+from state.errors import HistoryError
+from state.history.claim import claim
 
 __all__ = ["Places", "live", "placed_configuration"]
 
@@ -62,11 +64,19 @@ def placed_configuration(configuration: Configuration, places: Places) -> Config
 def live(configuration: Configuration, places: Places, load: Callable[[], Configuration], notifier: Notifier) -> None:
     """Run the daemon with `configuration` until it is told to end; `load` reads a newer one and may raise ConfigError.
 
-    Raises ListenError where it cannot listen.
+    Raises ListenError where it cannot listen, HistoryError where another daemon writes the same history.
     """
     faulthandler.enable()
-    life = _Life(configuration, places, _bind(configuration, places), load, notifier)
+    listeners = _bind(configuration, places)
+    try:
+        claimed = claim(places.history)
+    except HistoryError:
+        listeners.close()
+        raise
+    life = _Life(configuration, places, listeners, load, notifier)
     anyio.run(life.run, backend_options={"use_uvloop": True})
+    if claimed is not None:
+        os.close(claimed)
     leave_threads()
 
 

@@ -30,7 +30,7 @@ from daemon.service.notify import Notifier
 from daemon.service.secrecy import keep_memory_private, may_be_read
 from daemon.service.status_line import failure_line
 from daemon.service.streams import open_standard_streams
-from state.errors import ConfigError
+from state.errors import ConfigError, HistoryError
 
 __all__ = ["configure", "run"]
 
@@ -85,7 +85,7 @@ def _serve(options: argparse.Namespace, notifier: Notifier) -> None:
         live(configuration, places, lambda: _placed(read(), places), notifier)
     except ConfigError as error:
         raise VerbFailed(Exit.INVALID_CONFIGURATION, str(error)) from error
-    except ListenError as error:
+    except (HistoryError, ListenError) as error:
         raise VerbFailed(Exit.FAILED, str(error)) from error
 
 
