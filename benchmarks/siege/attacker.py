@@ -24,6 +24,8 @@ _RAMP_S: Final = 2.0
 
 
 async def _attack(attack: Attack, connects: list[Connect], seconds: float, tally: Tally) -> None:
+    # An attacker that is cancelled while it is reset is nothing to tell: what it says is read as its tally.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     tasks = []
     for number in range(attack.at_once):
         tasks.append(asyncio.create_task(_again(attack, connects[number % len(connects)], tally)))

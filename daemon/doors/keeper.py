@@ -26,8 +26,8 @@ _AT_ONCE: Final = 200
 """Connections are looked at so many at a time, some 0.2 ms; between them the loop serves."""
 _LINGER_S: Final = 5.0
 """How long what a client still sends is swallowed after its refusal, so that it can read that, as in nginx."""
-_APPETITE: Final = 16 * 2**20
-"""How much of what nobody wants is read between two sweeps, from all together: some 5 ms of work."""
+_APPETITE: Final = 8 * 2**20
+"""How much of what nobody wants is read between two sweeps, from all together: some 3 ms of work."""
 _SAY_EVERY_S: Final = 10.0
 _QUIET_S: Final = 0.25
 """How long a kept connection is idle before it is closed at the end: a client may be sending its next request on it."""
