@@ -111,11 +111,12 @@ def _revoke(options: argparse.Namespace, files: KeyFiles, known: dict[str, KeySe
 
 def _tell(options: argparse.Namespace, what: str) -> None:
     """Say on stderr what was done, and put it in force where that was asked for."""
-    if options.reload:
-        ask(options, "POST", "/fairlead/v1/reload")
-        print(f"fairlead keys: {what}, and in force.", file=sys.stderr)
-    else:
+    if not options.reload:
         print(f"fairlead keys: {what}. A running daemon knows after: fairlead reload", file=sys.stderr)
+        return
+    print(f"fairlead keys: {what}.", file=sys.stderr)  # the file has it, whatever becomes of the reload
+    ask(options, "POST", "/fairlead/v1/reload")
+    print("fairlead keys: the daemon knows.", file=sys.stderr)
 
 
 def _list(options: argparse.Namespace, _: KeyFiles, known: dict[str, KeySettings]) -> Exit:

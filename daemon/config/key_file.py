@@ -78,11 +78,13 @@ class KeyFiles:
 
     def revoke(self, name: str) -> tuple[Path, ...]:
         """Take the key `name` out and return the files that held it, those laid over others first. Raises as `add`."""
-        holders = tuple(file for file in reversed(self._files) if ("keys", name) in locate(_text_of(file)))
-        for file in holders:
+        held: list[Path] = []
+        for file in reversed(self._files):
             with _held(file):
-                self._write(file, _without(file, name))
-        return holders
+                if ("keys", name) in locate(_text_of(file)):
+                    self._write(file, _without(file, name))
+                    held.append(file)
+        return tuple(held)
 
     def _write(self, target: Path, text: str) -> None:
         """Put `text` in the file's place, whole or not at all."""
