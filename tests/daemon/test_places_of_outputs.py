@@ -53,7 +53,7 @@ def test_a_link_is_neither_replaced_nor_written_through(file: Path, tmp_path: Pa
     assert (tmp_path / "theirs").read_text() == "theirs"
 
 
-@pytest.mark.parametrize("name", ["copy.part", f"copy.part{os.getpid()}"])
+@pytest.mark.parametrize("name", ["copy.part", f"copy.part{os.getpid()}"], ids=["fixed", "of this process"])
 def test_a_link_that_was_laid_where_an_unfinished_file_goes_is_not_followed(
     file: Path, tmp_path: Path, name: str
 ) -> None:
