@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
-from daemon.doors.guard.answers import raised, response_of, spoken
+from daemon.doors.guard.answers import large_head, raised, response_of, spoken
 from daemon.doors.guard.framing import is_wasteful
 from daemon.doors.guard.patience import Pace, Terms, keep_pace
 from daemon.doors.guard.policy import Reason
@@ -85,7 +85,7 @@ class Connection(web.RequestHandler):
             self._head += size
             self._head_since = self._head_since or self._line.keeper.clock()
             if self._head > self._line.keeper.policy.max_head:
-                self._give_up(Reason.LARGE_HEAD, _large_head())
+                self._give_up(Reason.LARGE_HEAD, large_head())
             return
         self._body += size
         request = self._current_request
@@ -228,17 +228,12 @@ class Connection(web.RequestHandler):
         large = isinstance(error, LineTooLong) or message == _MANY_HEADERS
         self._line.keeper.count(Reason.LARGE_HEAD if large else Reason.MALFORMED)
         self._ending = True
-        return response_of(_large_head() if large else malformed((message or "").partition(":")[0]))
+        return response_of(large_head() if large else malformed((message or "").partition(":")[0]))
 
 
 def malformed(what: str) -> Refusal:
     """Return the refusal of what is no request, and why."""
     return Refusal(kind=RefusalKind.MALFORMED, message=f"This is no request that can be trusted: {what}")
-
-
-def _large_head() -> Refusal:
-    message = "The request's headers are too many or too long; send fewer, or raise daemon.max_head."
-    return Refusal(kind=RefusalKind.LARGE_HEAD, message=message)
 
 
 def _slow(what: str, keys: str) -> Refusal:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from daemon.access.peers import peer_of
-from daemon.doors.guard.answers import spoken
+from daemon.doors.guard.answers import large_head, spoken
 from daemon.doors.guard.policy import Reason
 from daemon.doors.keeper import Doorkeeper
 from daemon.faces.refusals import Refusal, RefusalKind
@@ -26,6 +26,8 @@ def _full(reason: Reason) -> bytes:
 
 
 _FULL: Final = {reason: _full(reason) for reason in _REMEDIES}
+_LARGE_HEAD: Final = spoken(large_head())
+_END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class Speaker(Protocol):
@@ -78,6 +80,12 @@ class Line(asyncio.Protocol):
         """Have a speaker understand what comes from now on."""
         if self.parting_since is not None:
             self.swallow(len(data))
+            return
+        most = self._keeper.policy.max_head
+        if len(data) > most and data.find(_END_OF_HEAD, 0, most + len(_END_OF_HEAD)) < 0:
+            self._keeper.count(Reason.LARGE_HEAD)  # and nobody has to be made to understand it
+            self.transport.write(_LARGE_HEAD)
+            self.part()
             return
         speaker = self._speaker = self._make(self)
         protocol = cast("asyncio.Protocol", speaker)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from daemon.faces.refusals import Refusal, RefusalKind, any_dialect_body, refusal_headers
 
-__all__ = ["raised", "response_of", "spoken"]
+__all__ = ["large_head", "raised", "response_of", "spoken"]
 
 _JSON = "application/json"
 _RAISED: dict[RefusalKind, type[web.HTTPException]] = {
@@ -36,3 +36,9 @@ def raised(refusal: Refusal) -> web.HTTPException:
     """Return `refusal` for a face that waits for a body to meet: the server answers it."""
     text = any_dialect_body(refusal).decode()
     return _RAISED[refusal.kind](text=text, content_type=_JSON, headers=refusal_headers(refusal))
+
+
+def large_head() -> Refusal:
+    """Return the refusal of a request whose headers are more than is read of any."""
+    message = "The request's headers are too many or too long; send fewer, or raise daemon.max_head."
+    return Refusal(kind=RefusalKind.LARGE_HEAD, message=message)
