@@ -77,6 +77,8 @@ class Examination(NamedTuple):
 
 def examine(path: Path, depth: Depth) -> Examination:
     """Look at the history at `path`. Raises HistoryError where there is no file."""
+    if path.is_fifo():  # opening it would wait for somebody who writes into it
+        raise HistoryError(f"{path} is a pipe; name the history's file (--history)")
     try:
         opened = open_for_reading(path)
     except HistoryError as error:

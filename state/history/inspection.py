@@ -153,8 +153,6 @@ def _look(path: Path) -> None:
             raise HistoryError(f"{path} is a folder; name the history's file (--history)")
         if not path.exists():
             raise HistoryError(f"there is no history at {path}; start the daemon, or name its file (--history)")
-        if not path.is_file():  # opening a pipe would wait for somebody who writes into it
-            raise HistoryError(f"{path} is no regular file; name the history's file (--history)")
     except PermissionError as error:
         raise HistoryError(f"{path} cannot be reached: {error.strerror}; ask for its group") from error
     if not os.access(path, os.R_OK):

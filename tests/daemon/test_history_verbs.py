@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sqlite3
 from base64 import b64encode
 from collections.abc import Iterator
@@ -268,3 +269,10 @@ def test_parquet_has_the_types_of_the_schema(file: Path, capsys: pytest.CaptureF
     assert parquet.read_table(out).column("setting").to_pylist() == [b"all that was known"]
     assert ran(capsys, "export", "gap", "--output", str(out), "--history", str(file))[0] == 0
     assert parquet.read_table(out).num_rows == 0
+
+
+def test_a_pipe_is_no_history_to_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Law: nobody waits for ever for what nobody writes."""
+    os.mkfifo(tmp_path / "pipe")
+    code, _, told = ran(capsys, "check", "--history", str(tmp_path / "pipe"))
+    assert (code, "is a pipe" in told) == (1, True)

@@ -214,10 +214,3 @@ def test_a_reader_never_leaves_a_lock_behind(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             other.execute("ROLLBACK")
-
-
-def test_a_pipe_is_no_history(tmp_path: Path) -> None:
-    """Law: nobody waits for ever for what nobody writes."""
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(HistoryError, match="no regular file"):
-        query(tmp_path / "pipe", "SELECT 1")
