@@ -20,7 +20,7 @@ from daemon.faces.refusals import Refusal, RefusalKind
 __all__ = ["Own", "host_of", "is_loopback", "own_hosts", "stranger"]
 
 _AUTHORITY: Final = re.compile(
-    r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::(?P<port>[0-9]*))?", re.IGNORECASE
+    r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9_.-]+))(?::(?P<port>[0-9]{0,5}))?", re.IGNORECASE
 )
 _ORIGIN: Final = re.compile(r"https?://(?P<authority>[^/?#]+)", re.IGNORECASE)
 _ABSOLUTE: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?P<authority>[^/?#]*)(?:[/?#].*)?", re.IGNORECASE)

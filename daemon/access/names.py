@@ -24,7 +24,8 @@ _RENEWAL_S: Final = 0.25
 _MOST: Final = 4096
 """Names that are kept; a machine has fewer users that call."""
 _AT_ONCE: Final = 4
-"""Threads that may hang in a directory service."""
+"""Threads that may hang in a directory service. A thread that nobody waits for any more still hangs, and is counted."""
+_POLL_S: Final = 0.05
 
 
 class Kind(Enum):
@@ -67,7 +68,8 @@ class Names:
         self._look_up = look_up
         self._known: dict[_Key, _Known] = {}
         self._under_way: dict[_Key, anyio.Event] = {}
-        self._threads = anyio.CapacityLimiter(_AT_ONCE)
+        self._out: set[_Key] = set()
+        """What threads are asking for."""
 
     async def user(self, uid: int) -> str:
         """Return the user's name."""
@@ -105,15 +107,33 @@ class Names:
         come = self._under_way[key] = anyio.Event()
         try:
             with anyio.move_on_after(_PATIENCE_S if known is None else _RENEWAL_S):
-                found = await anyio.to_thread.run_sync(
-                    self._look_up, *key, abandon_on_cancel=True, limiter=self._threads
-                )
+                found = await self._out_for(key)
                 name, lasts = found or name, _FRESH_S
         finally:
             del self._under_way[key]
             come.set()
         self._keep(key, _Known(name, self._clock() + lasts))
         return name
+
+    async def _out_for(self, key: _Key) -> str | None:
+        """Ask in a thread of its own, once there are not too many, nor one for this name already."""
+        while key in self._out or len(self._out) >= _AT_ONCE:  # noqa: ASYNC110 - a thread cannot set the loop's events
+            await anyio.sleep(_POLL_S)
+        begun: list[_Key] = []
+
+        def look_up() -> str | None:
+            begun.append(key)
+            try:
+                return self._look_up(*key)
+            finally:
+                self._out.discard(key)
+
+        self._out.add(key)
+        try:
+            return await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True)
+        finally:
+            if not begun:
+                self._out.discard(key)
 
     def _keep(self, key: _Key, known: _Known) -> None:
         self._known.pop(key, None)

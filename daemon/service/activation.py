@@ -51,7 +51,7 @@ def inherited(environ: Mapping[str, str]) -> Inherited:
     if not (count.isascii() and count.isdecimal() and len(count) <= _MOST_DIGITS):
         raise ListenError(f"$LISTEN_FDS is {count!r}, not a number of sockets; it is systemd's to set.")
     named = environ.get("LISTEN_FDNAMES")
-    names = [_UNNAMED] * int(count) if named is None else named.split(":")
+    names = [_UNNAMED] * int(count) if named is None else named.split(":") if named else []
     if len(names) != int(count):
         raise ListenError(f"$LISTEN_FDNAMES names {len(names)} sockets where $LISTEN_FDS counts {count}.")
     unix: list[socket.socket] = []

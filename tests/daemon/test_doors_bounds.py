@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 
 import pytest
@@ -228,3 +229,23 @@ def test_chunks_of_one_byte_are_no_waste_and_long_extensions_are() -> None:
 def test_a_reason_is_the_name_of_the_key_that_sets_its_bound() -> None:
     """Law: whoever reads the metric knows what to raise."""
     assert {reason.value for reason in Reason} - set(DoorPolicy.__struct_fields__) == {"displaced", "malformed"}
+
+
+def test_a_body_of_many_parts_is_one_body_and_one_of_too_many_is_none() -> None:
+    """Law: gzip may be laid end to end; ten thousand empty ones are an attack, told after a thousand."""
+    part = gzip.compress(b"part")
+    assert Unpacker(part * 1000, "gzip", 4000).rest() == b"part" * 1000
+    with pytest.raises(Unreadable, match="too many parts"):
+        Unpacker(gzip.compress(b"") * 10_000, "gzip", 4000).rest()
+
+
+def test_a_body_that_hardly_shrinks_is_unpacked_window_by_window() -> None:
+    """Law: what does not fit into one window is the same body, whatever its length."""
+    noise = random.Random(7).randbytes(300_001)
+    assert Unpacker(gzip.compress(noise), "gzip", len(noise)).rest() == noise
+    assert Unpacker(zlib.compress(noise), "deflate", len(noise)).rest() == noise
+
+
+def test_a_target_with_half_an_address_is_another_hosts() -> None:
+    """Law: what cannot be read is refused like what is wrong."""
+    assert framing_problem(HttpVersion11, "http://[x/", CIMultiDictProxy(CIMultiDict({"host": "x"})))

@@ -183,3 +183,9 @@ def test_an_address_is_ours_only_on_loopback_or_where_the_connection_came_in(add
     ours = str(address).startswith("127.") or str(address) == "192.0.2.7"
     for written in (f"{address}:80", f"[::ffff:{address}]:80"):
         assert _refused(("host", written)) == (None if ours else 403)
+
+
+def test_a_port_of_any_length_is_no_mistake_of_ours() -> None:
+    """Law: Python reads no number of 5,000 digits; nobody asks it to."""
+    assert host_of("localhost:" + "1" * 5000) is None
+    assert host_of("localhost:65535") == "localhost"

@@ -148,3 +148,28 @@ def test_who_leaves_while_a_name_is_looked_up_leaves_it_to_the_next(kept: str) -
         assert await names.user(7) == kept
 
     _run(scene)
+
+
+def test_no_more_than_four_look_ups_hang_at_once_and_one_for_each_name() -> None:
+    """Law: a thread that nobody waits for any more is still there; a dead directory service costs four, for ever."""
+    asked: list[int] = []
+    alive = threading.Event()
+
+    def hang(_: Kind, number: int) -> None:
+        asked.append(number)
+        alive.wait()
+
+    async def scene() -> None:
+        names = Names(anyio.current_time, hang)
+        for number in (1, 1, 1, 2, 3, 4, 5, 6):
+            with anyio.move_on_after(0.1):
+                await names.user(number)
+        assert asked == [1, 2, 3, 4]
+        alive.set()
+        assert await names.user(5) == "uid 5"
+        assert asked == [1, 2, 3, 4, 5]
+
+    try:
+        _run(scene)
+    finally:
+        alive.set()

@@ -48,4 +48,7 @@ def is_wasteful(wire: int, body: int) -> bool:
 
 def _misdirected(target: str, host: str) -> bool:
     """Return whether a target in absolute form names another host than the header, which checks go by."""
-    return target != "*" and urlsplit(target).netloc.lower() != host.lower()
+    try:
+        return target != "*" and urlsplit(target).netloc.lower() != host.lower()
+    except ValueError:  # an address in brackets that is none
+        return True

@@ -9,6 +9,10 @@ __all__ = ["TooLarge", "Unpacker", "Unreadable"]
 
 _PIECE: Final = 256 * 2**10
 """About a millisecond's work."""
+_WINDOW: Final = 64 * 2**10
+"""What zlib is given at a time: of what it leaves it makes a copy, and of a whole body each time that is quadratic."""
+_MOST_MEMBERS: Final = 1024
+"""Packed bodies one after the other, as gzip has them; four times what 16 MiB in bgzip's blocks are."""
 _EITHER: Final = 47
 """zlib's number for gzip or zlib, whichever it is; -15 is for neither's header, which some call deflate."""
 _ZLIB: Final = 8
@@ -31,6 +35,8 @@ class Unpacker:
             raise Unreadable(f"content-encoding {coding} is not understood here; use gzip, or none")
         self._bare = coding == "deflate" and packed[:1] != b"" and packed[0] & 15 != _ZLIB
         self._packed = packed
+        self._at = 0
+        self._members = 1
         self._pieces: list[bytes] = []
         self._size = 0
         self._most = most
@@ -41,8 +47,9 @@ class Unpacker:
 
     def step(self) -> bytes | None:
         """Unpack a piece; return the whole body once it is there. Raises TooLarge and Unreadable."""
+        window = self._packed[self._at : self._at + _WINDOW]
         try:
-            piece = self._inflate.decompress(self._packed, _PIECE)
+            piece = self._inflate.decompress(window, _PIECE)
         except zlib.error as error:
             raise Unreadable("the body is not compressed as it says") from error
         self._pieces.append(piece)
@@ -50,16 +57,22 @@ class Unpacker:
         if self._size > self._most:
             self._pieces.clear()
             raise TooLarge
-        if not self._inflate.eof:
-            if not piece and not self._inflate.unconsumed_tail:
-                raise Unreadable("the compressed body is cut short")
-            self._packed = self._inflate.unconsumed_tail
-            return None
-        self._packed = self._inflate.unused_data
-        if not self._packed:
+        left = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+        self._at += len(window) - len(left)
+        over = self._at >= len(self._packed)
+        if self._inflate.eof and over:
             return b"".join(self._pieces)
-        self._inflate = self._begun()
+        if self._inflate.eof:
+            self._next_member()
+        elif over and not piece:
+            raise Unreadable("the compressed body is cut short")
         return None
+
+    def _next_member(self) -> None:
+        self._members += 1
+        if self._members > _MOST_MEMBERS:
+            raise Unreadable("the compressed body is in too many parts")
+        self._inflate = self._begun()
 
     def rest(self) -> bytes:
         """Return the whole body. Raises TooLarge and Unreadable."""
