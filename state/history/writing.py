@@ -136,6 +136,7 @@ class HistoryFile:
             found = await damage_in(self.path)
             self._found = found if identity(self.path) == looked_at else ""
 
+    @_on_disk
     async def write(self, inserts: Inserts) -> int:
         """Insert everything in one transaction; return how many rows the schema refused.
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from state.history.migrations import APPLICATION_ID, open_history
+from state.history.migrations import APPLICATION_ID, Opening, open_history
 from state.history.recorder import UNSAVED_LIMIT
+from state.history.tables import Inserts, inserts_of
+from state.history.writing import HistoryFile
 from tests.rigs.histories import WALL, attempt, read, recording
 
 
@@ -279,3 +281,29 @@ def test_a_history_whose_marks_were_taken_away_gets_them_back(path: Path) -> Non
 
     anyio.run(main)
     assert dict(read(path, "SELECT source, last_id >= 1 FROM rollup_mark"))["attempt"] == 1
+
+
+def test_whoever_waits_for_the_file_is_known_to_wait_and_until_when(path: Path) -> None:
+    """Law: a slow disk restarts nothing, so a write that waits for it says so, from its beginning to its end."""
+
+    async def scene() -> None:
+        file = HistoryFile(path)
+        await file.open(1, Opening())
+        rows = inserts_of((attempt(1.0),), 0.0)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_fail, file, rows)
+                await anyio.wait_all_tasks_blocked()
+                seen.append(file.waits_since is not None)
+        seen.append(file.waits_since is not None)
+        await file.close()
+
+    seen: list[bool] = []
+    anyio.run(scene)
+    assert seen == [True, False]
+
+
+async def _fail(file: HistoryFile, rows: Inserts) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        await file.write(rows)
