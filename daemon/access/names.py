@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import grp
-import pwd
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final
@@ -11,6 +9,8 @@ from typing import Final
 import anyio
 import anyio.to_thread
 import msgspec
+
+from state.people import group_name, user_name
 
 __all__ = ["Kind", "LookUp", "Names", "numbered", "system_name"]
 
@@ -48,10 +48,7 @@ class _Known(msgspec.Struct, frozen=True):
 
 def system_name(kind: Kind, number: int) -> str | None:
     """Return the name that the system has for a number, None where it has none. Blocks."""
-    try:
-        return pwd.getpwuid(number).pw_name if kind is Kind.USER else grp.getgrgid(number).gr_name
-    except KeyError:
-        return None
+    return user_name(number) if kind is Kind.USER else group_name(number)
 
 
 def numbered(kind: Kind, number: int) -> str:

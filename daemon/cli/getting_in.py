@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 from pathlib import Path
+
+from state.people import group_name, user_name
 
 __all__ = ["how_to_get_in"]
 
@@ -14,8 +14,8 @@ __all__ = ["how_to_get_in"]
 def how_to_get_in(path: Path) -> str:
     """Return why this user may not open the socket at `path`, and what gives it leave."""
     place, info = _barrier(path)
-    user, owner = _user_name(os.geteuid()), _user_name(info.st_uid)
-    group = _group_name(info.st_gid)
+    user, owner = _named(os.geteuid()), _named(info.st_uid)
+    group = group_name(info.st_gid) or f"gid {info.st_gid}"
     needed = stat.S_IXGRP if stat.S_ISDIR(info.st_mode) else stat.S_IWGRP
     if not info.st_mode & needed or info.st_gid == 0:
         return f"{user} may not open {path}: {place} is {owner}'s alone. Ask {owner}, or start a daemon of your own"
@@ -33,15 +33,5 @@ def _barrier(path: Path) -> tuple[Path, os.stat_result]:
         return _barrier(path.parent)
 
 
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-def _group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return f"gid {gid}"
+def _named(uid: int) -> str:
+    return user_name(uid) or f"uid {uid}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import grp
-import pwd
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -13,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from state.errors import HistoryError
-from state.history.inspection import open_for_reading, told_plainly
+from state.history.inspection import open_for_reading, quoted, told_plainly
 from state.history.migrations import APPLICATION_ID, SCHEMA_VERSION, schema_files
 from state.history.places import beside, size
+from state.people import group_name, user_name
 
 __all__ = ["Depth", "Examination", "Finding", "TableSize", "examine"]
 
@@ -128,8 +127,9 @@ def _files(path: Path) -> Iterator[Finding]:
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
     readable = bool(mode & _GROUP_READS)
+    owner, group = user_name(found.st_uid) or found.st_uid, group_name(found.st_gid) or found.st_gid
     advice = "" if readable else ": its group may not read it; the next start of the daemon heals that"
-    yield Finding("mode", readable, f"{mode:04o} {_owner(found.st_uid)}:{_group(found.st_gid)}{advice}")
+    yield Finding("mode", readable, f"{mode:04o} {owner}:{group}{advice}")
     wal = size(Path(f"{path}-wal"))
     large = wal > _LARGE_WAL
     why = "; a reader that stays open holds it" if large else ""
@@ -182,10 +182,10 @@ def _tables(connection: sqlite3.Connection, depth: Depth) -> Iterator[TableSize]
     for name in names:
         if name.startswith("sqlite_"):
             continue
-        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(name)})")}
+        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})")}
         time = next((column for column in ("at_ms", "hour_ms", "quarter_ms") if column in columns), None)
         span = f"min({time}), max({time})" if time and name not in _ROWS_WITHOUT_TIME else "NULL, NULL"
-        rows, first, last = connection.execute(f"SELECT count(*), {span} FROM {_quoted(name)}").fetchone()  # noqa: S608
+        rows, first, last = connection.execute(f"SELECT count(*), {span} FROM {quoted(name)}").fetchone()  # noqa: S608
         yield TableSize(name, rows, first, last, sizes.get(name, 0) if depth.measure else None)
 
 
@@ -201,21 +201,3 @@ SELECT tbl_name, sum(pgsize) FROM dbstat JOIN sqlite_schema USING (name) WHERE a
 
 def _one(connection: sqlite3.Connection, sql: str) -> Any:
     return connection.execute(sql).fetchone()[0]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _owner(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)

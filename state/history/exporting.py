@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from state.errors import HistoryError
-from state.history.inspection import Cell
+from state.history.inspection import Cell, quoted
 
 __all__ = ["Asks", "Column", "Export", "Page", "query_export", "table_export"]
 
@@ -63,7 +63,7 @@ def table_export(source: Asks, table: str, since_ms: int | None) -> Export:
     if "id" in names and columns[0].kind == "INTEGER":
         return Export(columns, _pages_by_id(source, table, condition))
     where = f" WHERE {condition}" if condition else ""
-    pages = source.stream(f"SELECT * FROM {_quoted(table)}{where}")  # noqa: S608 - quoted, and the reader only reads
+    pages = source.stream(f"SELECT * FROM {quoted(table)}{where}")  # noqa: S608 - quoted, and the reader only reads
     return Export(columns, (page.rows for page in pages))
 
 
@@ -99,7 +99,7 @@ def _time_of(table: str, names: set[str]) -> str:
 
 def _pages_by_id(source: Asks, table: str, condition: str) -> Iterator[Sequence[Sequence[Cell]]]:
     """Yield rows in the order of their ids: what is written meanwhile comes too, once."""
-    name = _quoted(table)
+    name = quoted(table)
     where = f" WHERE {condition}" if condition else ""
     last = source.ask(f"SELECT min(id) - 1 FROM {name}{where}").rows[0][0]  # noqa: S608
     also = f" AND {condition}" if condition else ""
@@ -109,10 +109,6 @@ def _pages_by_id(source: Asks, table: str, condition: str) -> Iterator[Sequence[
         if page.rows:
             yield page.rows
         last = page.rows[-1][list(page.columns).index("id")] if page.rows else None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(words: str) -> str:

@@ -17,7 +17,16 @@ from typing import Final, NamedTuple, TypeAlias
 from state.errors import HistoryError
 from state.history.places import size
 
-__all__ = ["Cell", "QueryLimits", "ResultTable", "open_for_asking", "open_for_reading", "query", "told_plainly"]
+__all__ = [
+    "Cell",
+    "QueryLimits",
+    "ResultTable",
+    "open_for_asking",
+    "open_for_reading",
+    "query",
+    "quoted",
+    "told_plainly",
+]
 
 Cell: TypeAlias = str | int | float | bytes | None
 
@@ -102,6 +111,11 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             if not lacks_index or size(Path(f"{path}-wal")):
                 raise
             return _connected(path, "mode=ro&immutable=1")
+
+
+def quoted(name: str) -> str:
+    """Return the name of a table or column as SQL takes it, whatever it is."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def open_for_asking(path: Path) -> sqlite3.Connection:
