@@ -131,7 +131,6 @@ class Reload:
             name
             for name, differs in (
                 ("daemon.listen", configuration.daemon.listen != now.daemon.listen),
-                ("daemon.max_body", configuration.daemon.max_body != now.daemon.max_body),
                 ("the bounds of connections in daemon", configuration.daemon.doors != now.daemon.doors),
                 ("daemon.log_level", configuration.daemon.log_level != now.daemon.log_level),
                 ("daemon.log_format", configuration.daemon.log_format != now.daemon.log_format),

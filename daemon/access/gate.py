@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import socket
-
 import msgspec
 from aiohttp import web
 
 from daemon.access.hosts import is_loopback, own_hosts, stranger
 from daemon.access.names import Kind, Names, numbered
-from daemon.access.peers import Peer, peer_of
+from daemon.access.peers import Entrance, Peer
 from daemon.access.roles import Role, needed_role
 from daemon.access.visitors import Visitor
 from daemon.access.words import MOST_GROUPS, key_needed, lacking_key_role, lacking_role, not_over_tcp, place_of
-from daemon.faces.refusals import Refusal, RefusalKind
+from daemon.faces.refusals import Refusal
 from daemon.in_force import InForce
 from daemon.limits.caller import Caller
 
-__all__ = ["Gate"]
+__all__ = ["ENTRANCE", "Gate"]
 
-_GONE = Refusal(kind=RefusalKind.FORBIDDEN, message="The connection is closed, so nobody is known behind it.")
+ENTRANCE = web.RequestKey("entrance", Entrance)
+"""Under which a request carries by which way it came."""
 
 
 class Gate:
@@ -32,9 +31,9 @@ class Gate:
 
     async def by_socket(self, request: web.BaseRequest) -> Visitor | Refusal:
         """Return who sends a request over the Unix socket. No web page reaches that."""
-        peer = _peer_behind(request)
+        peer = request[ENTRANCE].peer
         if peer is None:
-            return _GONE
+            raise RuntimeError("a connection over TCP was served as one of the Unix socket")
         needed = needed_role(request.method, request.path)
         role = self._in_force.configuration.access.roles.of(peer)
         refused = needed is not None and (role is None or role < needed)
@@ -44,10 +43,7 @@ class Gate:
 
     async def by_network(self, request: web.BaseRequest) -> Visitor | Refusal:
         """Return who sends a request over TCP, where nobody operates, and some addresses need a key."""
-        access, connection = self._in_force.configuration.access, _socket_of(request)
-        if connection is None:
-            return _GONE
-        local = str(connection.getsockname()[0]).partition("%")[0]
+        access, local = self._in_force.configuration.access, request[ENTRANCE].local
         foreign = stranger(request.headers, request.raw_path, own_hosts(access.hosts, local))
         if foreign is not None:
             return foreign
@@ -78,13 +74,3 @@ def _lacking_over_tcp(visitor: Visitor, needed: Role | None) -> Refusal | None:
 
 def _by_number(peer: Peer) -> Caller:
     return Caller(numbered(Kind.USER, peer.uid), numbered(Kind.GROUP, peer.gid), peer.uid)
-
-
-def _socket_of(request: web.BaseRequest) -> socket.socket | None:
-    found: socket.socket | None = request.transport.get_extra_info("socket") if request.transport else None
-    return found
-
-
-def _peer_behind(request: web.BaseRequest) -> Peer | None:
-    connection = _socket_of(request)
-    return None if connection is None else peer_of(connection)

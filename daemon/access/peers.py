@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["Peer", "peer_of"]
+__all__ = ["Entrance", "Peer", "peer_of"]
 
 _UCRED = struct.Struct("iII")
 """A process is a signed number, a user and a group are not."""
@@ -33,6 +33,15 @@ class Peer(msgspec.Struct, frozen=True):
     def gids(self) -> tuple[int, ...]:
         """Every group that it is in, its primary one first, each once."""
         return tuple(dict.fromkeys((self.gid, *self.groups)))
+
+
+class Entrance(msgspec.Struct, frozen=True):
+    """By which way a connection came in, and who opened it: as true of its last request as of its first."""
+
+    peer: Peer | None
+    """None over TCP."""
+    local: str = ""
+    """The address of ours that it came in at, over TCP."""
 
 
 def peer_of(connection: socket.socket) -> Peer | None:

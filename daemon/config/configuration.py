@@ -27,8 +27,6 @@ class DaemonPolicy(msgspec.Struct, frozen=True, kw_only=True):
     listen: tuple[tuple[str, int], ...] | None = None
     """TCP addresses; None where the configuration says nothing."""
     drain_grace: Seconds = Seconds(30)
-    max_body: int = 16 * 2**20
-    """Bytes of a request's body."""
     doors: DoorPolicy = DoorPolicy()
     """How much of the daemon one connection, one peer and all of them may take up."""
     log_level: str = "info"

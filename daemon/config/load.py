@@ -74,7 +74,6 @@ def load(files: tuple[Path, ...], environ: Mapping[str, str]) -> Configuration:
         daemon=DaemonPolicy(
             listen=listen,
             drain_grace=settings.daemon.drain_grace,
-            max_body=settings.daemon.max_body,
             doors=door_policy(settings.daemon),
             log_level=settings.daemon.log_level,
             log_format=settings.daemon.log_format,

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
+from daemon.access.peers import Entrance
 from daemon.doors.guard.answers import large_head, raised, response_of, spoken
 from daemon.doors.guard.framing import is_wasteful
 from daemon.doors.guard.patience import Pace, Terms, keep_pace
@@ -46,6 +47,11 @@ class Connection(web.RequestHandler):
         """Whether no request follows the one under way."""
         self._ending = False
         """Whether nothing is read any more."""
+
+    @property
+    def entrance(self) -> Entrance:
+        """By which way it came in."""
+        return self._line.entrance
 
     @property
     def idle_since(self) -> float | None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-from daemon.access.peers import peer_of
+from daemon.access.peers import Entrance, peer_of
 from daemon.doors.guard.answers import large_head, spoken
 from daemon.doors.guard.policy import Reason
 from daemon.doors.keeper import Doorkeeper
@@ -51,7 +51,7 @@ class Speaker(Protocol):
 class Line(asyncio.Protocol):
     """One connection. Until its first byte it is all that there is; then it has a speaker, which takes its place."""
 
-    __slots__ = ("_keeper", "_make", "_speaker", "parting_since", "peer", "since", "transport")
+    __slots__ = ("_keeper", "_make", "_speaker", "entrance", "parting_since", "peer", "since", "transport")
 
     def __init__(self, keeper: Doorkeeper, make: Callable[[Line], Speaker]) -> None:
         """Belong to `keeper`; `make` gives what speaks."""
@@ -70,7 +70,8 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be counted, or refused with a 503."""
         self.transport = cast("asyncio.Transport", transport)
-        self.peer = _name_of(self.transport)
+        self.entrance = _entrance_of(self.transport)
+        self.peer = _name_of(self.transport, self.entrance)
         reason = self._keeper.welcome(self)
         if reason is not None:
             self.transport.write(_FULL[reason])
@@ -150,10 +151,15 @@ class Line(asyncio.Protocol):
         self.transport.abort()
 
 
-def _name_of(transport: asyncio.Transport) -> str:
+def _entrance_of(transport: asyncio.Transport) -> Entrance:
+    connection = transport.get_extra_info("socket")
+    peer = peer_of(connection)
+    return Entrance(peer) if peer else Entrance(None, str(connection.getsockname()[0]).partition("%")[0])
+
+
+def _name_of(transport: asyncio.Transport, entrance: Entrance) -> str:
     """Return whose connection it is: a user's over a Unix socket, an address's over TCP."""
-    peer = peer_of(transport.get_extra_info("socket"))
-    if peer is not None:
-        return f"uid {peer.uid}"
+    if entrance.peer is not None:
+        return f"uid {entrance.peer.uid}"
     address = transport.get_extra_info("peername")
     return str(address[0]) if address else ""

@@ -11,6 +11,7 @@ import anyio
 from aiohttp import HttpVersion11, web
 from yarl import URL
 
+from daemon.access.gate import ENTRANCE
 from daemon.doors.connection import CLIENTS_OWN, Connection, Mishap, malformed
 from daemon.doors.guard.answers import response_of
 from daemon.doors.guard.framing import framing_problem
@@ -78,8 +79,8 @@ class Servers:
 
     async def open(self) -> None:
         """Answer from now on."""
-        await self._serve(self._front.local, self._listeners.unix)
-        await self._serve(self._front.loopback, self._listeners.tcp)
+        await self._serve(self._front.by_socket, self._listeners.unix)
+        await self._serve(self._front.by_network, self._listeners.tcp)
 
     async def close_doors(self) -> None:
         """Take no new connections; those that are open go on."""
@@ -124,8 +125,10 @@ class Servers:
     def _request(self, *parts: Any) -> web.BaseRequest:
         """Make a request as the server would; the parts are the server's affair."""
         make: Any = Request
-        message, *others = parts
+        message, _, connection, *_ = parts
         if message.path is None:  # `CONNECT` alone, which the server itself would stumble over, and never answer
             message = message._replace(path="", url=URL("/"))
-        request: Request = make(message, *others, parts[-1].get_loop(), client_max_size=self.keeper.policy.max_body)
+        most = self.keeper.policy.max_body
+        request: Request = make(message, *parts[1:], parts[-1].get_loop(), client_max_size=most)
+        request[ENTRANCE] = connection.entrance
         return request

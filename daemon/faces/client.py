@@ -74,7 +74,7 @@ class ClientFace:
         return web.Response(body=models_body(dialect, entries), content_type="application/json")
 
     async def _body(self, request: web.BaseRequest) -> bytes | Refusal:
-        most = self._in_force.configuration.daemon.max_body
+        most = self._in_force.configuration.daemon.doors.max_body
         if (request.content_length or 0) > most:
             return _too_large(most)
         if request.headers.get("expect", "").lower() == "100-continue":

@@ -42,11 +42,11 @@ class Front:
         self._closing = False
         self._emptied = anyio.Event()
 
-    async def local(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def by_socket(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request that came over the Unix socket."""
         return await self._counted(request, self._gate.by_socket)
 
-    async def loopback(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def by_network(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request that came over TCP, unless a web page could have sent it."""
         return await self._counted(request, self._gate.by_network)
 
