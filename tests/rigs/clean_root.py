@@ -20,19 +20,19 @@ _PACKAGES: Final = "python3,python3-venv,systemd,systemd-sysv,dbus"
 _ENVIRONMENT: Final = (
     "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG=C.UTF-8",
-    "HOME=/root",
+    "HOME=/",
     "DEBIAN_FRONTEND=noninteractive",
 )
 _LAY_OVER: Final = """
 set -e
 mount -t tmpfs none "$2"
-mkdir "$2/upper" "$2/work" "$2/root"
-mount -t overlay none -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
-mount -t proc none "$2/root/proc"
-mount -t tmpfs none "$2/root/run"
-mount -t tmpfs none "$2/root/tmp"
-mkdir "$2/root/given"
-mount --bind "$3" "$2/root/given"
+mkdir "$2/upper" "$2/work" "$2/tree"
+mount -t overlay none -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/tree"
+mount -t proc none "$2/tree/proc"
+mount -t tmpfs none "$2/tree/run"
+mount -t tmpfs none "$2/tree/tmp"
+mkdir "$2/tree/given"
+mount --bind "$3" "$2/tree/given"
 ip link set lo up
 echo ready
 exec cat
@@ -52,13 +52,7 @@ class CleanRoot:
 
     def command(self, *words: str) -> list[str]:
         """Return the words that run a command in it, with a plain environment."""
-        plain = [
-            "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "LANG=C.UTF-8",
-            "HOME=/root",
-            "DEBIAN_FRONTEND=noninteractive",
-        ]
-        return [*self._enter, "/usr/bin/env", "-i", *plain, *words]
+        return [*self._enter, "/usr/bin/env", "-i", *_ENVIRONMENT, *words]
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in it, and return what it said."""
@@ -89,7 +83,7 @@ def clean_root(folder: Path, given: Path) -> Iterator[CleanRoot]:
         assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":
             raise Unavailable(f"a clean root cannot be mounted: {process.communicate()[1].decode().strip()}")
-        yield CleanRoot(process.pid, folder / "root")
+        yield CleanRoot(process.pid, folder / "tree")
     finally:
         process.communicate()
 

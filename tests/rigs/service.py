@@ -8,34 +8,14 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from tests.rigs import process
 from tests.rigs.box import Box
 from tests.rigs.process import Answer, UnixConnection
 
 __all__ = ["LAB", "Service"]
 
-LAB: Final = """
-version = 1
-
-[daemon]
-operators = ["deploy", "@ops"]
-
-[providers.one]
-dialect = "simulated"
-models = ["m"]
-
-[providers.two]
-dialect = "simulated"
-models = ["m"]
-
-[health]
-cooldown = { base = "30s", max = "60s" }
-
-[workloads.chat]
-targets = ["one/m", "two/m"]
-strategy = "priority"
-default = true
-"""
-"""Two simulated providers behind a workload that prefers the first; a cooldown outlasts any test."""
+LAB: Final = process.LAB.replace("version = 1", 'version = 1\n\n[daemon]\noperators = ["deploy", "@ops"]')
+"""Two simulated providers behind a workload that prefers the first, and who may operate."""
 _DROP_INS: Final = "/run/systemd/system/fairlead.service.d"
 _FAIRLEAD: Final = "/opt/fairlead/bin/fairlead"
 
