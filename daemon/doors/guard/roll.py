@@ -76,10 +76,6 @@ class Roll(Generic[G]):
         """Return all who are there."""
         return [guest for theirs in self._guests.values() for guest in theirs]
 
-    def of(self, peer: str) -> int:
-        """Return how many connections `peer` has."""
-        return len(self._guests.get(peer, ()))
-
     def _greediest(self) -> str:
         return max(self._guests, key=lambda peer: len(self._guests[peer]), default="")
 
